@@ -1,0 +1,1 @@
+"""People: roles, sign-in, the first account, and the audit entries of what people changed."""

@@ -1,0 +1,1 @@
+"""Conversations that lose nothing: the server produces an answer whether or not anyone is looking."""

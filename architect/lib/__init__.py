@@ -1,0 +1,1 @@
+"""Leaf helpers without models: nothing here knows a room of the product."""

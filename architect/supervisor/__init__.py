@@ -1,0 +1,1 @@
+"""What `make run` starts: web, workers and engine in one terminal."""

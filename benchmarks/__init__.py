@@ -1,0 +1,1 @@
+"""What is measured, each with one command; never part of the tests."""

@@ -1,0 +1,1 @@
+"""Neighbour products, one Django app of one shape each (see `base`); none knows another."""

@@ -1,0 +1,1 @@
+"""Everything between a request and a model. `client.UnifiedLLMClient` is the one door of the room."""

@@ -1,0 +1,1 @@
+"""What an answer took: tokens, and where each count comes from."""

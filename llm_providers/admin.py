@@ -1,0 +1,87 @@
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import models
+from django.http import HttpRequest
+
+from architect.jobs.services import enqueue
+from architect.lib.read_only import ReadOnly, ReadOnlyAdmin
+from llm_providers.jobs import discover_models
+from llm_providers.models import Attempt, Provider, Request, RequestContent, ServedModel
+from llm_providers.services import delete_provider, save_provider
+
+
+class ServedModelInline(ReadOnly, admin.TabularInline[ServedModel, Provider]):
+    model = ServedModel
+    extra = 0
+    fields = ("name", "capabilities", "context_length", "is_test", "missing_since", "seen_at")
+    readonly_fields = fields
+
+
+@admin.register(Provider)
+class ProviderAdmin(admin.ModelAdmin[Provider]):
+    list_display = ("name", "kind", "base_url", "is_local", "accepts_up_to", "is_on", "health", "priority")
+    readonly_fields = ("health", "health_text", "checked_at")
+    inlines: ClassVar = [ServedModelInline]
+    actions = ("ask_for_models",)
+
+    @admin.display(boolean=True, description="on")
+    def is_on(self, provider: Provider) -> bool:
+        return provider.is_on
+
+    @admin.action(description="Ask for models now", permissions=["change"])
+    def ask_for_models(self, request: HttpRequest, chosen: models.QuerySet[Provider]) -> None:
+        for provider in chosen:
+            enqueue(discover_models, provider_id=provider.pk)
+        self.message_user(request, "The providers are being asked for their models.", messages.INFO)
+
+    def save_model(self, request: HttpRequest, obj: Provider, form: forms.ModelForm[Provider], change: bool) -> None:  # noqa: FBT001 - Django's signature
+        save_provider(obj, person=_person(request))
+        enqueue(discover_models, provider_id=obj.pk)
+
+    def delete_model(self, request: HttpRequest, obj: Provider) -> None:
+        delete_provider(obj, person=_person(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Provider]) -> None:
+        for provider in queryset:
+            delete_provider(provider, person=_person(request))
+
+
+class AttemptInline(ReadOnly, admin.TabularInline[Attempt, Request]):
+    model = Attempt
+    extra = 0
+    fields = (
+        "ordinal", "provider", "served_model", "answered_model", "state", "event", "http_status", "ttft_ms", "total_ms",
+        "input_tokens", "output_tokens", "error_text",
+    )  # fmt: skip
+    readonly_fields = fields
+
+
+class ContentInline(ReadOnly, admin.StackedInline[RequestContent, Request]):
+    model = RequestContent
+    readonly_fields = ("prompt", "answer", "reasoning", "tool_calls")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """One's own; others' with the permission; a private text is its owner's alone."""
+        if obj is None or obj.owner_id == request.user.pk:
+            return True
+        return obj.privacy != "private" and request.user.has_perm("llm_providers.read_content")
+
+
+@admin.register(Request)
+class RequestAdmin(ReadOnlyAdmin):
+    list_display = (
+        "public_id", "started_at", "owner", "purpose", "privacy", "state", "served_by", "ttft_ms", "total_ms",
+        "input_tokens", "output_tokens",
+    )  # fmt: skip
+    list_filter: ClassVar = ["state", "purpose", "is_local"]
+    list_select_related: ClassVar = ["owner"]
+    search_fields = ("public_id",)
+    date_hierarchy = "started_at"
+    inlines: ClassVar = [AttemptInline, ContentInline]
+
+
+def _person(request: HttpRequest) -> Any:
+    """The admin site admits signed-in people only."""
+    return request.user

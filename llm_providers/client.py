@@ -1,0 +1,256 @@
+"""The one door to every model: policy, order, record, admission, adapter, record, in that order and no other.
+
+A request leaves rows whatever happens to it, nothing is sent before they are on disk, and nothing is switched
+silently once its caller has seen content.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from django.conf import settings
+
+from llm_providers.adapters.base import Adapter
+from llm_providers.errors import (
+    AllTargetsFailed,
+    BadRequest,
+    ContextTooLong,
+    DeadlineReached,
+    Event,
+    LLMError,
+    PrivacyBlocked,
+    ProviderFailure,
+    StreamBroken,
+)
+from llm_providers.records.record import Record
+from llm_providers.routing.admission import refusal
+from llm_providers.routing.candidates import OrderPolicy, Plan, Target, plan
+from llm_providers.routing.connections import adapter_for
+from llm_providers.routing.keeper import snapshot_keeper
+from llm_providers.routing.snapshot import ProviderEntry
+from llm_providers.types import (
+    AdapterEvent,
+    Answered,
+    Began,
+    ChatCall,
+    ClientEvent,
+    EmbedCall,
+    Embeddings,
+    EmbedRequest,
+    FellOver,
+    Finished,
+    FinishReason,
+    ModelRequest,
+    Purpose,
+    ReasoningDelta,
+    Serving,
+    TextDelta,
+    ToolCallDelta,
+)
+
+_INTERACTIVE = frozenset({Purpose.CHAT, Purpose.TEST})
+
+
+class UnifiedLLMClient:
+    """Gets a request answered, recorded and told apart: local or not, by whom, and why.
+
+    All methods raise only `llm_providers.errors`; each failure carries the `request_id` of its record.
+    """
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ClientEvent, None]:
+        """The answer piece by piece, ending with `Answered`; wrap it in `aclosing`, closing it cancels the call."""
+        async with Record(request) as record:
+            chain = await _chain(request, record)
+            async with aclosing(_answer(request, chain, record, is_seen=True)) as events:
+                async for event in events:
+                    yield event
+            yield await record.succeed()
+
+    async def complete(self, request: ModelRequest) -> Answered:
+        """The whole answer. Nobody sees it before it is complete, so a broken one may still fall over."""
+        async with Record(request) as record:
+            await _run_through(request, record)
+            return await record.succeed()
+
+    async def embed(self, request: EmbedRequest) -> tuple[Embeddings, Answered]:
+        """A vector per input, and what it took."""
+        async with Record(request) as record:
+            await _run_through(request, record)
+            answered = await record.succeed()
+            if record.answer.embeddings is None:
+                raise BadRequest("The provider answered without vectors.")
+            return record.answer.embeddings, answered
+
+
+async def _run_through(request: ModelRequest | EmbedRequest, record: Record) -> None:
+    chain = await _chain(request, record)
+    async with aclosing(_answer(request, chain, record, is_seen=False)) as events:
+        async for _ in events:
+            pass
+
+
+async def _chain(request: ModelRequest | EmbedRequest, record: Record) -> Plan:
+    policy = OrderPolicy(
+        settings.LLM_DEFAULT_PROVIDER, tuple(settings.LLM_FALLBACK_ORDER), settings.LLM_FAILOVER_ENABLED
+    )
+    chain = plan(await snapshot_keeper().current(), request, policy)
+    record.follow(chain)
+    return chain
+
+
+async def _answer(
+    request: ModelRequest | EmbedRequest, chain: Plan, record: Record, *, is_seen: bool
+) -> AsyncGenerator[ClientEvent, None]:
+    """Asks the candidates in order until one has answered.
+
+    `is_seen`: the caller sees content as it comes, so a broken answer is final.
+    """
+    deadline = asyncio.get_running_loop().time() + _deadline_s(request)
+    last: ProviderFailure | None = None
+    for target in chain.candidates:
+        reason = refusal(target, secrets=settings.SECRET_ENVIRONMENT)
+        if reason is not None:
+            record.skip(target, reason)
+            continue
+        await record.open_attempt(target)
+        if last is None:
+            yield Began(record.public_id)
+        try:
+            async with aclosing(_attempt(request, target, record, deadline=deadline)) as events:
+                async for event in events:
+                    yield event
+        except ProviderFailure as failure:
+            record.attempt_failed(failure)
+            _stop_if_final(failure, record, is_seen=is_seen)
+            record.start_over()
+            last = failure
+            yield FellOver(target.label, failure.event.reason)
+        else:
+            return
+    raise _nobody_answered(request, record, last)
+
+
+async def _attempt(
+    request: ModelRequest | EmbedRequest, target: Target, record: Record, *, deadline: float
+) -> AsyncGenerator[ClientEvent, None]:
+    """One provider's answer under the clocks; ends after its terminal marker or raises `ProviderFailure`."""
+    ordinal = record.attempts
+    async with aclosing(_events(request, target)) as events:
+        clocks = _Clocks(target.provider, deadline=deadline)
+        while (event := await clocks.next_of(events)) is not None:
+            was_silent = not record.answer.has_content
+            if not record.answer.add(event):
+                continue
+            if was_silent:
+                clocks.content_began()
+                record.first_content()
+                yield _serving(target, ordinal)
+            if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
+                yield event
+    if not record.answer.has_content:
+        raise ProviderFailure(Event.EMPTY, "the answer was complete and had nothing in it")
+
+
+def _events(request: ModelRequest | EmbedRequest, target: Target) -> AsyncGenerator[AdapterEvent | Embeddings, None]:
+    adapter = adapter_for(target.provider)
+    if isinstance(request, EmbedRequest):
+        return _embedding_events(adapter, EmbedCall(target.model.name, request.inputs, request.privacy))
+    return adapter.chat(
+        ChatCall(
+            model=target.model.name,
+            messages=request.messages,
+            privacy=request.privacy,
+            tools=request.tools,
+            tool_choice=request.tool_choice,
+            answer_schema=request.answer_schema,
+            sampling=request.sampling,
+        )
+    )
+
+
+async def _embedding_events(adapter: Adapter, call: EmbedCall) -> AsyncGenerator[AdapterEvent | Embeddings, None]:
+    yield await adapter.embed(call)
+    yield Finished(FinishReason.STOP)
+
+
+class _Clocks:
+    """How long each event of one attempt is waited for: the first content, then each next piece, then the whole."""
+
+    def __init__(self, provider: ProviderEntry, *, deadline: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._provider = provider
+        self._deadline = deadline
+        self._first_until = min(self._loop.time() + provider.timeout_s, deadline)
+        self._answer_until: float | None = None
+
+    def content_began(self) -> None:
+        self._answer_until = self._loop.time() + settings.LLM_ANSWER_LIMIT_S
+
+    async def next_of(
+        self, events: AsyncGenerator[AdapterEvent | Embeddings, None]
+    ) -> AdapterEvent | Embeddings | None:
+        """The next event, or None at the end.
+
+        Raises:
+            ProviderFailure: nothing came in time.
+            DeadlineReached: the whole chain, or the whole answer, has taken as long as it may.
+        """
+        try:
+            async with asyncio.timeout_at(self._until()):
+                return await anext(events, None)
+        except TimeoutError:
+            raise self._verdict() from None
+
+    def _until(self) -> float:
+        if self._answer_until is None:
+            return self._first_until
+        return min(self._loop.time() + self._provider.stall_timeout_s, self._answer_until)
+
+    def _verdict(self) -> LLMError:
+        now = self._loop.time()
+        if self._answer_until is None and now >= self._deadline:
+            return DeadlineReached("No provider began to answer in the time that the caller allowed.")
+        if self._answer_until is None:
+            return ProviderFailure(Event.SLOW, f"no first word within {self._provider.timeout_s:g} s")
+        if now >= self._answer_until:
+            return DeadlineReached(f"The answer took longer than {settings.LLM_ANSWER_LIMIT_S:g} s.")
+        return ProviderFailure(Event.STALL, f"nothing came for {self._provider.stall_timeout_s:g} s")
+
+
+def _deadline_s(request: ModelRequest | EmbedRequest) -> float:
+    if request.deadline_s is not None:
+        return request.deadline_s
+    is_interactive = request.purpose in _INTERACTIVE
+    return float(settings.LLM_DEADLINE_INTERACTIVE_S if is_interactive else settings.LLM_DEADLINE_JOB_S)
+
+
+def _serving(target: Target, ordinal: int) -> Serving:
+    return Serving(
+        provider=target.provider.name,
+        model=target.model.name,
+        is_local=target.provider.is_local,
+        is_test=target.model.is_test,
+        attempt=ordinal,
+    )
+
+
+def _stop_if_final(failure: ProviderFailure, record: Record, *, is_seen: bool) -> None:
+    """Raises where asking the next one would be wrong: content was seen, or the request itself is at fault."""
+    if record.answer.has_content and is_seen:
+        raise StreamBroken(f"The answer broke off: {failure.detail}", reason=failure.event.reason) from failure
+    if not failure.event.falls_over:
+        raise BadRequest(f"The provider refused the request: {failure.detail}") from failure
+
+
+def _nobody_answered(request: ModelRequest | EmbedRequest, record: Record, last: ProviderFailure | None) -> LLMError:
+    trail = tuple(record.trail)
+    reasons = {entry.get("skip") or entry.get("failed") for entry in trail if "t" in entry}
+    if last is None and "privacy" in reasons and reasons <= {"privacy", "disabled"}:
+        return PrivacyBlocked(
+            f"The text is labelled {request.privacy} and no provider that may have it can {request.capability}."
+        )
+    if reasons == {"context_length"}:
+        return ContextTooLong("The text is longer than the context of every model that may have it.")
+    told = ", ".join(f"{e['t']}: {e.get('skip') or e.get('failed')}" for e in trail if "t" in e)
+    wait = last.retry_after_s if last else None
+    return AllTargetsFailed(f"No model answered. {told or 'No provider is set up'}.", trail=trail, retry_after_s=wait)

@@ -1,0 +1,1 @@
+"""Which providers answer and which models they offer, found out without cost."""

@@ -1,0 +1,91 @@
+"""Asks a provider which models it offers, and keeps the answer. It is a free call that loads nothing."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+
+from asgiref.sync import async_to_sync
+from django.db import transaction
+from django.utils.timezone import now
+
+from llm_providers.errors import ProviderFailure
+from llm_providers.models import Provider, ServedModel
+from llm_providers.models.provider import Health
+from llm_providers.routing.connections import adapter_for
+from llm_providers.routing.keeper import configuration_changed, provider_entry
+from llm_providers.routing.snapshot import runs_elsewhere
+from llm_providers.types import ModelDescription
+
+logger = logging.getLogger(__name__)
+_PATIENCE_S = 5.0
+
+
+def discover(provider: Provider) -> None:
+    """Brings the provider's health and models up to date, whether it answers or not.
+
+    What the built-in engine serves is what its own process announced, which knows more than the wire tells.
+    """
+    if not provider.base_url:
+        save_health(provider, Health.DOWN, "It has no address yet.")
+        return
+    try:
+        offered = async_to_sync(_ask)(provider)
+    except ProviderFailure as failure:
+        save_health(provider, Health.DOWN, failure.detail)
+    except TimeoutError:
+        save_health(provider, Health.DOWN, f"It did not answer within {_PATIENCE_S:g} s.")
+    else:
+        if not provider.is_engine:
+            save_models(provider, offered)
+        save_health(provider, Health.UP, "")
+
+
+@transaction.atomic
+def save_models(provider: Provider, offered: Iterable[ModelDescription], *, is_test: bool = False) -> None:
+    """What is offered now is there, what was offered before and is not any more is marked missing."""
+    frozen_now = now()
+    offered = tuple(offered)
+    before = _offered_now(provider)
+    for model in offered:
+        _save_model(provider, model, is_test=is_test, at=frozen_now)
+    gone = provider.served_models.filter(missing_since=None).exclude(name__in=[model.name for model in offered])
+    gone.update(missing_since=frozen_now)
+    if before != _offered_now(provider):
+        configuration_changed()
+
+
+@transaction.atomic
+def save_health(provider: Provider, health: Health, text: str) -> None:
+    changed = (provider.health, provider.health_text) != (health.value, text[:500])
+    Provider.objects.filter(pk=provider.pk).update(health=health, health_text=text[:500], checked_at=now())
+    if changed:
+        configuration_changed()
+
+
+async def _ask(provider: Provider) -> tuple[ModelDescription, ...]:
+    entry = provider_entry(provider)
+    async with asyncio.timeout(_PATIENCE_S):
+        return await adapter_for(entry).models()
+
+
+def _save_model(provider: Provider, model: ModelDescription, *, is_test: bool, at: datetime) -> None:
+    ServedModel.objects.update_or_create(
+        provider=provider,
+        name=model.name,
+        defaults={
+            "capabilities": sorted(capability.value for capability in model.capabilities),
+            "context_length": model.context_length,
+            "max_output": model.max_output,
+            "is_test": is_test,
+            "is_remote": runs_elsewhere(model.name),
+            "missing_since": None,
+            "seen_at": at,
+        },
+    )
+
+
+def _offered_now(provider: Provider) -> set[tuple[object, ...]]:
+    """What routing knows of the provider's models, to see whether anything changed."""
+    rows = provider.served_models.filter(missing_since=None)
+    return {(row.name, tuple(row.capabilities), row.context_length, row.max_output, row.is_test) for row in rows}

@@ -1,0 +1,1 @@
+"""The only writer of requests, attempts and their content; durable by group commit."""

@@ -1,0 +1,57 @@
+"""What routing knows: an immutable picture of all providers and their models, free of the database."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from llm_providers.types import Capability, PrivacyLabel
+
+
+def runs_elsewhere(model_name: str) -> bool:
+    """Whether the name says that a local server passes the text on to its vendor, as Ollama does with `…:cloud`."""
+    return model_name.endswith((":cloud", "-cloud"))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    name: str
+    capabilities: frozenset[Capability]
+    context_length: int | None = None
+    is_remote: bool = False
+    is_test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEntry:
+    """A provider with the models it offers now; clocks in seconds."""
+
+    name: str
+    kind: str
+    base_url: str
+    is_local: bool
+    accepts_up_to: PrivacyLabel
+    is_on: bool = True
+    priority: int = 100
+    default_model: str = ""
+    secret_env: str = ""
+    timeout_s: float = 60.0
+    connect_timeout_s: float = 1.0
+    stall_timeout_s: float = 30.0
+    is_engine: bool = False
+    models: tuple[ModelEntry, ...] = ()
+
+    def model_named(self, name: str) -> ModelEntry | None:
+        return next((model for model in self.models if model.name == name), None)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    providers: tuple[ProviderEntry, ...] = field(default=())
+
+    @cached_property
+    def by_name(self) -> dict[str, ProviderEntry]:
+        return {provider.name: provider for provider in self.providers}
+
+    @cached_property
+    def real_model_was_seen(self) -> bool:
+        """Whether any provider but the built-in engine ever served a model."""
+        return any(provider.models and not provider.is_engine for provider in self.providers)

@@ -1,0 +1,101 @@
+import pytest
+
+from llm_providers.engine.announce import announce, other_models_seen, withdraw
+from llm_providers.health.discovery import discover
+from llm_providers.models import Provider, ServedModel
+from llm_providers.routing.keeper import read_snapshot
+from tests.fakes.behaviour import Fault
+from tests.fakes.openai import FakeOpenAI
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def fake():
+    with FakeOpenAI() as server:
+        yield server
+
+
+@pytest.fixture
+def localai(fake):
+    return Provider.objects.create(name="localai", kind="openai_compatible", base_url=fake.base_url, is_local=True)
+
+
+def offered():
+    return set(ServedModel.objects.filter(missing_since=None).values_list("name", flat=True))
+
+
+def test_what_a_provider_lists_is_on_record_with_what_it_can_do(fake, localai):
+    discover(localai)
+
+    localai.refresh_from_db()
+    assert (localai.health, localai.health_text) == ("up", "")
+    assert offered() == set(fake.model_names)
+    assert ServedModel.objects.get(name="text-embedding-3-small").capabilities == ["embed"]
+
+
+def test_a_model_that_is_gone_is_marked_and_comes_back(fake, localai):
+    discover(localai)
+    everything, fake.models = fake.models, fake.models[:1]
+    discover(localai)
+    fewer = offered()
+    fake.models = everything
+    discover(localai)
+
+    assert fewer == {"gpt-6-luna"}
+    assert offered() == set(fake.model_names)
+    assert ServedModel.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [(Fault.REFUSE, "Connect"), (Fault.UNAUTHORISED, ""), (Fault.SERVER_ERROR, ""), (Fault.PAGE, "")]
+)
+def test_a_provider_that_does_not_answer_well_is_down_and_says_why(fake, localai, fault, said):
+    discover(localai)
+    fake.fault = fault
+
+    discover(localai)
+
+    localai.refresh_from_db()
+    assert localai.health == "down"
+    assert localai.health_text
+    assert said in localai.health_text
+    assert offered() == set(fake.model_names)
+
+
+def test_a_provider_without_an_address_says_so():
+    nowhere = Provider.objects.create(name="nowhere", kind="openai_compatible", is_local=True)
+
+    discover(nowhere)
+
+    nowhere.refresh_from_db()
+    assert nowhere.health_text == "It has no address yet."
+
+
+def test_the_engine_stays_what_its_own_process_announced(fake):
+    announce(base_url=fake.base_url, model="built-in", is_test=True, context_length=8192, sees_images=False)
+
+    discover(Provider.objects.get(name="engine"))
+
+    (entry,) = read_snapshot().providers
+    assert [(model.name, model.is_test) for model in entry.models] == [("built-in", True)]
+    assert Provider.objects.get().health == "up"
+
+
+def test_an_engine_that_is_withdrawn_offers_nothing(fake):
+    announce(base_url=fake.base_url, model="built-in", is_test=True, context_length=None, sees_images=False)
+
+    withdraw(problem="models/broken.gguf can't be loaded.")
+
+    (entry,) = read_snapshot().providers
+    assert (entry.base_url, entry.models) == ("", ())
+    assert Provider.objects.get().health_text == "models/broken.gguf can't be loaded."
+
+
+def test_the_engine_is_told_whether_a_real_model_was_ever_seen(fake, localai):
+    before = other_models_seen()
+    discover(localai)
+    ServedModel.objects.update(missing_since="2026-11-23T00:00:00Z")
+
+    assert not before
+    assert other_models_seen()
