@@ -2,7 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from channels.db import database_sync_to_async
@@ -27,6 +28,7 @@ class ChatConsumer(PersonSocket):
         self._loop = asyncio.get_running_loop()
         self._conversation_id: uuid.UUID | None = None
         self._followed: dict[uuid.UUID, Callable[[], None]] = {}
+        self._held: list[Frame] | None = None
         self._endings: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.say(
@@ -46,14 +48,14 @@ class ChatConsumer(PersonSocket):
     async def heard(self, frame: Frame) -> None:
         act = self._acts.get(frame["t"])
         if act is None:
-            self._refuse(frame, "bad_message", f"There is no frame {frame['t'][:40]!r}.")
+            self.refuse(frame, "bad_message", f"There is no frame {frame['t'][:40]!r}.")
             return
         try:
             await act(self, frame)
         except BadFrame as failure:
-            self._refuse(frame, "bad_message", str(failure))
+            self.refuse(frame, "bad_message", str(failure))
         except ChatError as failure:
-            self._refuse(frame, failure.code, str(failure))
+            self.refuse(frame, failure.code, str(failure))
 
     def fell_behind(self) -> None:
         """Stored and numbered, so the page can ask for all of it again."""
@@ -65,20 +67,13 @@ class ChatConsumer(PersonSocket):
         wanted = frames.parse_open(frame)
         conversation = await database_sync_to_async(_readable)(wanted.conversation_id, self.person_id)
         self._enter(conversation.pk)
-        runs = await database_sync_to_async(active_runs)(conversation.pk)
-        self.say(
-            {
-                "t": "opened",
-                "c": str(conversation.pk),
-                "version": conversation.version,
-                "leaf": str(conversation.active_leaf_id),
-                "runs": [{"run": str(r.pk), "message": str(r.message_id), "state": r.state} for r in runs],
-            }
-        )
-        for run in runs:
-            await self._catch_up(run.pk, after_seq=wanted.seen.get(run.pk, 0))
-        for run_id in wanted.seen.keys() - {run.pk for run in runs}:
-            await self._say_end(run_id)
+        with self._holding_news():
+            runs = await database_sync_to_async(active_runs)(conversation.pk)
+            self.say(frames.opened_frame(conversation, runs))
+            for run in runs:
+                await self._catch_up(run.pk, after_seq=wanted.seen.get(run.pk, 0))
+            for run_id in wanted.seen.keys() - {run.pk for run in runs}:
+                await self._say_end(run_id)
 
     async def _close(self, frame: Frame) -> None:
         if frames.parse_conversation(frame) == self._conversation_id:
@@ -94,11 +89,14 @@ class ChatConsumer(PersonSocket):
             model=wanted.model,
         )
         self._enter(turn.conversation_id)
-        self.say(await database_sync_to_async(frames.accepted_frame)(turn, client_id=wanted.client_id))
-        if turn.is_new:
-            run_supervisor().start(turn.run_id, conversation_id=turn.conversation_id)
-        else:
-            await self._catch_up(turn.run_id, after_seq=0)
+        try:
+            self.say(await database_sync_to_async(frames.accepted_frame)(turn, client_id=wanted.client_id))
+        finally:
+            if turn.is_waiting:  # the turn is stored, so its answer is made, whoever gets to see it
+                run_supervisor().start(turn.run_id, conversation_id=turn.conversation_id)
+        if not turn.is_new:
+            with self._holding_news():
+                await self._catch_up(turn.run_id, after_seq=0)
 
     async def _stop(self, frame: Frame) -> None:
         run_id = frames.parse_run(frame)
@@ -108,7 +106,8 @@ class ChatConsumer(PersonSocket):
 
     async def _resume(self, frame: Frame) -> None:
         wanted = frames.parse_resume(frame)
-        await self._catch_up(wanted.run_id, after_seq=wanted.after_seq)
+        with self._holding_news():
+            await self._catch_up(wanted.run_id, after_seq=wanted.after_seq)
 
     async def _ping(self, frame: Frame) -> None:
         self.say({"t": "pong", "n": frame.get("n")})
@@ -130,7 +129,7 @@ class ChatConsumer(PersonSocket):
             return
         self._leave()
         self._conversation_id = conversation_id
-        self._endings.append(run_supervisor().listen(conversation_id, self.say, self._ended))
+        self._endings.append(run_supervisor().listen(conversation_id, self._show, self._ended))
         self._endings.append(
             watcher().listen(frozenset({services.topic_of(self.person_id)}), lambda _: self._from_thread())
         )
@@ -141,6 +140,24 @@ class ChatConsumer(PersonSocket):
         self._endings.clear()
         self._followed.clear()
         self._conversation_id = None
+
+    @contextmanager
+    def _holding_news(self) -> Iterator[None]:
+        """What comes meanwhile is shown after what was there before, so that no page sees a gap that is none."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            for frame in held:
+                self.say(frame)
+
+    def _show(self, frame: Frame) -> None:
+        """A frame of a run that is followed, as it comes."""
+        if self._held is None:
+            self.say(frame)
+        else:
+            self._held.append(frame)
 
     async def _catch_up(self, run_id: uuid.UUID, *, after_seq: int) -> None:
         """What the page has not yet got of a run: from memory if it is this process's, else from the rows."""
@@ -156,7 +173,7 @@ class ChatConsumer(PersonSocket):
         await database_sync_to_async(_check_owner)(run_id, self.person_id)
         if run_id not in self._followed:
             # Joined before the rows are read, so that nothing falls between; what comes twice has the same number.
-            self._followed[run_id] = followers().follow(run_id, self.say, self._ended)
+            self._followed[run_id] = followers().follow(run_id, self._show, self._ended)
         for fragment in await database_sync_to_async(services.stored_fragments)(run_id, after_seq=after_seq):
             self.say(delta_frame(run_id, fragment))
 
@@ -186,9 +203,6 @@ class ChatConsumer(PersonSocket):
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _refuse(self, frame: Frame, code: str, text: str) -> None:
-        self.say({"t": "error", "re": frame.get("id") or frame.get("run"), "code": code, "text": text})
 
 
 def _readable(conversation_id: uuid.UUID, person_id: int) -> Conversation:

@@ -52,6 +52,10 @@ class Followers:
             except DatabaseFailure as failure:
                 logger.warning("Run %s is followed again soon: %s", run_id, failure)
                 fragments = []
+            except Exception:
+                # The sockets rely on this task to hear of the end, so it outlives what nobody thought of.
+                logger.exception("Run %s could not be followed and is tried again", run_id)
+                fragments = []
             for fragment in fragments:
                 seq = fragment.seq
                 for tell, _ in tuple(self._listeners[run_id]):

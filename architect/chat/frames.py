@@ -1,14 +1,14 @@
 """Frames of `/ws/chat/` (subprotocol architect.chat.1): foreign JSON in, typed values; rows in, frames out."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from architect.chat.models import ACTIVE, Message, Run, RunState
+from architect.chat.models import ACTIVE, Conversation, Message, Run, RunState
 from architect.chat.queries import turn_view
 from architect.chat.services import Turn
 
@@ -51,7 +51,7 @@ def parse_send(frame: Mapping[str, Any]) -> Send:
     model = frame.get("model") or "auto"
     if not isinstance(text, str) or not isinstance(model, str):
         raise BadFrame("`text` and `model` are texts.")
-    return Send(_uuid(frame, "c") if frame.get("c") else None, _uuid(frame, "id"), text, model[:250])
+    return Send(_uuid(frame, "c") if frame.get("c") else None, _uuid(frame, "id"), text, model)
 
 
 def parse_resume(frame: Mapping[str, Any]) -> Resume:
@@ -64,6 +64,17 @@ def parse_run(frame: Mapping[str, Any]) -> uuid.UUID:
 
 def parse_conversation(frame: Mapping[str, Any]) -> uuid.UUID:
     return _uuid(frame, "c")
+
+
+def opened_frame(conversation: Conversation, runs: Iterable[Run]) -> dict[str, Any]:
+    """The conversation as it stands; the fragments of its active runs follow."""
+    return {
+        "t": "opened",
+        "c": str(conversation.pk),
+        "version": conversation.version,
+        "leaf": str(conversation.active_leaf_id),
+        "runs": [{"run": str(run.pk), "message": str(run.message_id), "state": run.state} for run in runs],
+    }
 
 
 def accepted_frame(turn: Turn, *, client_id: uuid.UUID) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """From a conversation's path to the request that a model gets."""
 
 import uuid
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from django.db import connection
 
@@ -26,6 +28,12 @@ def path_ids(leaf_id: uuid.UUID) -> list[uuid.UUID]:
         return [uuid.UUID(str(row[0])) for row in cursor.fetchall()]
 
 
+def _messages_of(turns: Iterable[Message]) -> Iterator[PromptMessage]:
+    """One message per turn; what stands on either side of an answer that failed becomes one, as models expect."""
+    for role, rows in groupby(turns, key=lambda row: row.role):
+        yield PromptMessage(Role(role), "\n\n".join(row.content for row in rows))
+
+
 def request_of(run: Run) -> ModelRequest:
     """What to ask for this run: the path to its message, without reasoning, under the strictest label on it."""
     answer = run.message
@@ -34,7 +42,7 @@ def request_of(run: Run) -> ModelRequest:
     turns = [row for row in rows if row.content]
     labels = [PrivacyLabel.parse(row.privacy) for row in turns]
     return ModelRequest(
-        messages=tuple(PromptMessage(Role(row.role), row.content) for row in turns),
+        messages=tuple(_messages_of(turns)),
         purpose=Purpose.CHAT,
         principal=Principal.person(answer.conversation.owner_id),
         privacy=PrivacyLabel.strictest(PrivacyLabel.parse(answer.conversation.privacy), *labels),

@@ -24,12 +24,14 @@ from architect.chat.models import Delta, Run, RunState
 from architect.chat.prompts import request_of
 from architect.chat.services import RunEnd
 from architect.lib.group_commit import group_commit
+from architect.lib.storable import storable
 from llm_providers.client import UnifiedLLMClient
 from llm_providers.errors import AllTargetsFailed, DeadlineReached, LLMError, PrivacyBlocked, StreamBroken
 from llm_providers.types import Answered, Began, ClientEvent, FellOver, ModelRequest, ReasoningDelta, Serving, TextDelta
 
 logger = logging.getLogger(__name__)
 PROCESS = uuid.uuid4()
+_NOTHING = object()
 
 Tell = Callable[[Mapping[str, Any]], None]
 Ended = Callable[[uuid.UUID], None]
@@ -72,6 +74,12 @@ class LiveRun:
             self._closing.cancel()
             self._closing = None
         self._send(self.log.close())
+
+    def mark_stored(self, seq: int, columns: Mapping[str, Any]) -> None:
+        """The row has the fragments up to `seq` and these columns; what has come since is still to be stored."""
+        self.log.mark_stored(seq)
+        since = self.unstored_columns.items()
+        self.unstored_columns = {name: value for name, value in since if columns.get(name, _NOTHING) != value}
 
     def _gather(self, kind: str, text: str) -> None:
         self._send(self.log.gather(kind, text))
@@ -166,23 +174,26 @@ class RunSupervisor:
             tell(frame)
 
     async def _drive(self, live: LiveRun) -> None:
-        end: RunEnd | None = None
         try:
-            end = await self._answer(live)
+            end = await self._outcome(live)
         except asyncio.CancelledError:
             # A stop by a person or the end of this process; both keep what was written.
             end = _cancelled(live)
         except Exception:
             logger.exception("Run %s failed here", live.id)
-        finally:
-            end = end or _failed(live, "internal_error", "Something went wrong here; see the log.")
+            end = _failed(live, "internal_error", "Something went wrong here; see the log.")
+        if end is None:
+            self._let_go(live)
+        else:
             # Shielded, because a cancel that comes while the end is written must not keep it from being told.
             await asyncio.shield(asyncio.create_task(self._end(live, end)))
 
-    async def _answer(self, live: LiveRun) -> RunEnd | None:
-        request = await database_sync_to_async(_prepare)(live.id)
-        if request is None:
-            return _cancelled(live)
+    async def _outcome(self, live: LiveRun) -> RunEnd | None:
+        """How the answer ended; None when it is not for this process to make."""
+        request = await database_sync_to_async(_take_up)(live.id)
+        return await self._answer(live, request) if request is not None else None
+
+    async def _answer(self, live: LiveRun, request: ModelRequest) -> RunEnd:
         try:
             async with asyncio.timeout(settings.CHAT_RUN_LIMIT_S), aclosing(self._client.stream(request)) as events:
                 async for event in events:
@@ -199,9 +210,14 @@ class RunSupervisor:
     async def _end(self, live: LiveRun, end: RunEnd) -> None:
         """The rows first, then the word to whoever is looking."""
         try:
-            await _commit_stubbornly(partial(services.end_run, live.id, end, by=PROCESS))
+            html = await asyncio.to_thread(services.html_of, end)
+            await _commit_stubbornly(partial(services.end_run, live.id, end, html=html, by=PROCESS))
         finally:
-            self.live.pop(live.id, None)
+            self._let_go(live)
+
+    def _let_go(self, live: LiveRun) -> None:
+        """This process has no more to do with the run; the pages look into its row for what became of it."""
+        self.live.pop(live.id, None)
         for _, ended in tuple(self._listeners.get(live.conversation_id, ())):
             ended(live.id)
 
@@ -213,18 +229,19 @@ class RunSupervisor:
                 await self._flush()
             except DatabaseFailure as failure:
                 logger.warning("Fragments wait in memory for the database: %s", failure)
+            except Exception:
+                # All runs of this process hang on this task: it outlives what nobody thought of.
+                logger.exception("Fragments could not be stored and wait in memory")
 
     async def _flush(self) -> None:
         running = {live.id: live.log.last_seq for live in self.live.values()}
         deltas = [_delta_of(live) for live in self.live.values() if live.log.unstored()]
-        columns = {live.id: live.unstored_columns for live in self.live.values() if live.unstored_columns}
-        for run_id in columns:
-            self.live[run_id].unstored_columns = {}
+        columns = {live.id: dict(live.unstored_columns) for live in self.live.values() if live.unstored_columns}
         work = partial(services.store_fragments, deltas, running=list(running), columns=columns)
         to_stop = await group_commit().commit(work)
         for run_id, seq in running.items():
             if run_id in self.live:
-                self.live[run_id].log.mark_stored(seq)
+                self.live[run_id].mark_stored(seq, columns.get(run_id, {}))
         for run_id in to_stop:
             self.stop(run_id)
 
@@ -241,7 +258,8 @@ def delta_frame(run_id: uuid.UUID, fragment: Fragment) -> Mapping[str, Any]:
     return {"t": "delta", "run": str(run_id), "seq": fragment.seq, "k": fragment.kind, "s": fragment.text}
 
 
-def _prepare(run_id: uuid.UUID) -> ModelRequest | None:
+def _take_up(run_id: uuid.UUID) -> ModelRequest | None:
+    """What to ask; None when the run has ended meanwhile or another process makes it."""
     if not services.take_up(run_id, process=PROCESS):
         return None
     return request_of(Run.objects.select_related("message__conversation").get(pk=run_id))
@@ -266,7 +284,7 @@ def _delta_of(live: LiveRun) -> Delta:
         run_id=live.id,
         first_seq=fragments[0].seq,
         last_seq=fragments[-1].seq,
-        fragments=[[fragment.kind, fragment.text.replace("\0", "")] for fragment in fragments],
+        fragments=[[fragment.kind, storable(fragment.text)] for fragment in fragments],
     )
 
 

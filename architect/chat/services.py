@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max, Q
+from django.db.models import F, Max, Q, QuerySet
 from django.utils.timezone import now
 
 from architect.chat.errors import EmptyMessage, NotFound, RunActive, TooLong, TooManyRuns
@@ -20,6 +20,7 @@ from architect.lib.storable import storable
 from architect.live.services import touch
 
 _TITLE_LENGTH = 60
+_MODEL_LENGTH = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Turn:
     message_id: uuid.UUID
     run_id: uuid.UUID
     is_new: bool
+    is_waiting: bool
+    """No process has taken the run up yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def begin_turn(
     Raises:
         ChatError: nothing was stored.
     """
-    text = storable(text).strip()
+    text, model = storable(text).strip(), storable(model)[:_MODEL_LENGTH]
     _check_text(text)
     repeated = _turn_of(owner_id, client_id)
     if repeated is not None:
@@ -94,8 +97,12 @@ def take_up(run_id: uuid.UUID, *, process: uuid.UUID) -> bool:
     return bool(queued.update(state=RunState.RUNNING, owner_process=process, heartbeat_at=now()))
 
 
-@transaction.atomic
-def end_run(run_id: uuid.UUID, end: RunEnd, *, by: uuid.UUID | None = None) -> bool:
+def html_of(end: RunEnd) -> str:
+    """The answer as it is shown. It can take a while, so it is made before the transaction that stores it."""
+    return markdown.to_html(storable(end.text))
+
+
+def end_run(run_id: uuid.UUID, end: RunEnd, *, html: str, by: uuid.UUID | None = None) -> bool:
     """Writes how the run ended and its whole text; False when somebody else had settled it before.
 
     `by`: the process that makes the answer. Its word wins over that of a sweeper who took it for dead.
@@ -103,8 +110,14 @@ def end_run(run_id: uuid.UUID, end: RunEnd, *, by: uuid.UUID | None = None) -> b
     not_settled = Q(state__in=ACTIVE)
     if by is not None:
         not_settled |= Q(state=RunState.INTERRUPTED, owner_process=by)
-    taken = Run.objects.filter(not_settled, pk=run_id)
-    if not taken.update(
+    return _settle(Run.objects.filter(not_settled, pk=run_id), end, html=html)
+
+
+@transaction.atomic
+def _settle(unsettled: QuerySet[Run], end: RunEnd, *, html: str) -> bool:
+    """Ends the one run of the set; whoever comes second finds the set empty."""
+    run = unsettled.select_related("message__conversation").first()
+    if run is None or not unsettled.update(
         state=end.state,
         finished_at=now(),
         error_kind=end.error_kind,
@@ -112,12 +125,10 @@ def end_run(run_id: uuid.UUID, end: RunEnd, *, by: uuid.UUID | None = None) -> b
         **end.summary,
     ):
         return False
-    run = Run.objects.select_related("message__conversation").get(pk=run_id)
-    text, reasoning = storable(end.text), storable(end.reasoning)
     Message.objects.filter(pk=run.message_id).update(
-        content=text,
-        reasoning=reasoning,
-        html=markdown.to_html(text),
+        content=storable(end.text),
+        reasoning=storable(end.reasoning),
+        html=html,
         html_version=markdown.VERSION,
         state=_message_state(end.state),
     )
@@ -135,7 +146,13 @@ def store_fragments(
     `columns`: fields of `Run` that have become known since, such as who serves it.
     """
     active = set(Run.objects.active().filter(pk__in=running).values_list("pk", flat=True))
-    Delta.objects.bulk_create((delta for delta in deltas if delta.run_id in active), ignore_conflicts=True)
+    # A commit whose outcome was never heard may have stored the first of them; the longer piece then takes its place.
+    Delta.objects.bulk_create(
+        [delta for delta in deltas if delta.run_id in active],
+        update_conflicts=True,
+        unique_fields=["run", "first_seq"],
+        update_fields=["last_seq", "fragments"],
+    )
     for run_id, known in columns.items():
         Run.objects.filter(pk=run_id).update(**known)
     mine = Run.objects.filter(pk__in=running)
@@ -151,13 +168,10 @@ def settle_stale_runs(*, conversation_id: uuid.UUID | None = None, run_id: uuid.
         stale = stale.filter(message__conversation_id=conversation_id)
     if run_id is not None:
         stale = stale.filter(pk=run_id)
-    return sum(_interrupt(run_id, stale_before=before) for run_id in stale.values_list("pk", flat=True)[:200])
+    return sum(_interrupt(found, stale_before=before) for found in stale.values_list("pk", flat=True)[:200])
 
 
-@transaction.atomic
 def _interrupt(run_id: uuid.UUID, *, stale_before: datetime) -> bool:
-    if not Run.objects.stale(before=stale_before).filter(pk=run_id).exists():
-        return False
     stored = stored_fragments(run_id)
     end = RunEnd(
         state=RunState.INTERRUPTED,
@@ -165,9 +179,10 @@ def _interrupt(run_id: uuid.UUID, *, stale_before: datetime) -> bool:
         reasoning=joined(stored, REASONING),
         error_kind="interrupted",
         error_text="The program was restarted while this answer was being written.",
-        summary={"last_seq": len(stored)},
+        summary={"last_seq": stored[-1].seq if stored else 0},
     )
-    return end_run(run_id, end)
+    # Fragments that were stored since came with a heartbeat, so the run is no longer found here.
+    return _settle(Run.objects.stale(before=stale_before).filter(pk=run_id), end, html=html_of(end))
 
 
 def stored_fragments(run_id: uuid.UUID, *, after_seq: int = 0) -> list[Fragment]:
@@ -203,7 +218,8 @@ def _turn_of(owner_id: int, client_id: uuid.UUID) -> Turn | None:
     answer = sent.children.select_related("run").order_by("position").first() if sent else None
     if sent is None or answer is None:
         return None
-    return Turn(sent.conversation_id, sent.pk, answer.pk, answer.run.pk, is_new=False)
+    is_waiting = answer.run.state == RunState.QUEUED
+    return Turn(sent.conversation_id, sent.pk, answer.pk, answer.run.pk, is_new=False, is_waiting=is_waiting)
 
 
 def _conversation_for(owner_id: int, conversation_id: uuid.UUID | None, *, text: str, model: str) -> Conversation:
@@ -252,7 +268,7 @@ def _add_turn(conversation: Conversation, *, text: str, client_id: uuid.UUID, mo
         active_leaf=answer, model_asked=model, version=F("version") + 1, last_message_at=frozen_now
     )
     touch(topic_of(conversation.owner_id))
-    return Turn(conversation.pk, sent.pk, answer.pk, run.pk, is_new=True)
+    return Turn(conversation.pk, sent.pk, answer.pk, run.pk, is_new=True, is_waiting=True)
 
 
 def _next_position(conversation: Conversation, parent: Message | None) -> int:

@@ -1,5 +1,6 @@
 """The one renderer from Markdown to HTML that we trust; nothing else in the product makes HTML from foreign text."""
 
+import logging
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+logger = logging.getLogger(__name__)
 VERSION = 1
 _LONGEST = 200_000
 _CHECKBOX = '<input class="task-list-item-checkbox"'
@@ -32,20 +34,30 @@ _ATTRIBUTES = {
 
 
 def to_html(text: str) -> SafeString:
-    """Markdown as safe HTML; text beyond 200,000 characters is shown as it is written.
+    """Markdown as safe HTML; text beyond 200,000 characters, or that our libraries fail on, is shown as written.
 
     Pictures are never loaded, because an address can carry data out: they become links that name their host.
     """
     if len(text) > _LONGEST:
-        return mark_safe(f'<pre class="a-plain">{escape(text)}</pre>')  # noqa: S308 - escaped
+        return _as_written(text)
+    try:
+        rendered = _parser().render(text)
+    except Exception:
+        # Models write anything; an answer is never lost because a parser or a highlighter has a hole.
+        logger.exception("A text of %d characters could not be rendered", len(text))
+        return _as_written(text)
     cleaned = nh3.clean(
-        _parser().render(text).replace(_CHECKBOX, f'{_CHECKBOX} aria-label="Task"'),
+        rendered.replace(_CHECKBOX, f'{_CHECKBOX} aria-label="Task"'),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
     )
     return mark_safe(cleaned)  # noqa: S308 - nh3 has just cleaned it
+
+
+def _as_written(text: str) -> SafeString:
+    return mark_safe(f'<pre class="a-plain">{escape(text)}</pre>')  # noqa: S308 - escaped
 
 
 def plain_html(text: str) -> SafeString:

@@ -21,12 +21,12 @@ class EventsConsumer(PersonSocket):
 
     async def heard(self, frame: Frame) -> None:
         if frame["t"] != "watch":
-            self._refuse("bad_message", "This socket knows only `watch`.")
+            self.refuse(frame, "bad_message", "This socket knows only `watch`.")
             return
         try:
             topics = topics_of(str(frame.get("topics")), user_id=self.person_id)
         except signing.BadSignature:
-            self._refuse("not_found", "These topics are not for this person or no longer valid; reload the page.")
+            self.refuse(frame, "not_found", "These topics are not for this person or no longer valid; reload the page.")
             return
         self._watch(self._topics | topics)
 
@@ -38,9 +38,6 @@ class EventsConsumer(PersonSocket):
         self._stop_listening = watcher().listen(
             topics, lambda topic: _pass_on(loop, lambda: self.say({"t": "changed", "topic": topic}))
         )
-
-    def _refuse(self, code: str, text: str) -> None:
-        self.say({"t": "error", "re": None, "code": code, "text": text})
 
 
 def _pass_on(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:

@@ -8,8 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.contrib.auth import get_user
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import Error as DatabaseFailure
+from django.http import HttpRequest
 from django.http.request import split_domain_port, validate_host
 
 logger = logging.getLogger(__name__)
@@ -19,6 +24,7 @@ NOT_ALLOWED = FOREIGN_ORIGIN
 _LARGEST_FRAME = 1280 * 1024  # 200,000 characters of any script
 _FRAMES, _FRAMES_IN_S = 50, 10.0
 _LARGEST_OUTBOX = 1024 * 1024
+_LOOK_AT_SESSION_EVERY_S = 60.0
 
 Frame = Mapping[str, Any]
 
@@ -40,16 +46,18 @@ class PersonSocket(AsyncWebsocketConsumer):
         self._pump: asyncio.Task[None] | None = None
         # A browser sees a close code only on a socket that was accepted.
         await self.accept(self.subprotocol if self.subprotocol in self.scope["subprotocols"] else None)
-        refusal = self._refusal() or await self._missing_permission()
+        refusal = FOREIGN_ORIGIN if not _is_own_origin(self.scope) else await self._person_refusal()
         if refusal is not None:
             await self.close(refusal)
             return
         self._pump = asyncio.create_task(self._send_outbox())
+        self._doorkeeper = asyncio.create_task(self._show_out_who_left())
         await self.opened()
 
     async def disconnect(self, code: int) -> None:
         if self._pump is not None:
             self._pump.cancel()
+            self._doorkeeper.cancel()
             await self.closed()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -62,9 +70,17 @@ class PersonSocket(AsyncWebsocketConsumer):
             return
         frame = _parse(raw)
         if frame is None:
-            self.say({"t": "error", "re": None, "code": "bad_message", "text": "A frame is a JSON object with `t`."})
+            self.refuse({}, "bad_message", "A frame is a JSON object with `t`.")
             return
-        await self.heard(frame)
+        try:
+            refusal = await self._person_refusal()
+            if refusal is None:
+                await self.heard(frame)
+            else:
+                await self.close(refusal)
+        except DatabaseFailure as failure:
+            logger.warning("A frame %r was refused because of the database: %s", frame["t"], failure)
+            self.refuse(frame, "retry", "The database did not answer. Try again in a moment.")
 
     def say(self, frame: Frame) -> None:
         """Queues a frame; when the browser does not keep up, the queue is dropped and `fell_behind` is called."""
@@ -78,6 +94,10 @@ class PersonSocket(AsyncWebsocketConsumer):
         self._outbox_size += len(encoded)
         self._outbox_filled.set()
 
+    def refuse(self, frame: Frame, code: str, text: str) -> None:
+        """An error that names the frame it answers by its `id` or `run`; the socket stays open."""
+        self.say({"t": "error", "re": frame.get("id") or frame.get("run"), "code": code, "text": text})
+
     async def opened(self) -> None:
         """The person is signed in and the socket is open."""
 
@@ -90,17 +110,22 @@ class PersonSocket(AsyncWebsocketConsumer):
     def fell_behind(self) -> None:
         """Queued frames were dropped."""
 
-    def _refusal(self) -> int | None:
-        if not _is_own_origin(self.scope):
-            return FOREIGN_ORIGIN
-        person = self.scope["user"]
-        return None if person is not None and person.is_authenticated else SIGNED_OUT
+    async def _person_refusal(self) -> int | None:
+        """Why this person may not, or no longer, be here."""
+        return await database_sync_to_async(_refusal)(self.scope["session"].session_key, self.permission)
 
-    async def _missing_permission(self) -> int | None:
-        person = self.scope["user"]
-        if not self.permission or (person is not None and await person.ahas_perm(self.permission)):
-            return None
-        return NOT_ALLOWED
+    async def _show_out_who_left(self) -> None:
+        """A socket outlives the session that opened it; here it does so by a minute at most."""
+        while True:
+            await asyncio.sleep(_LOOK_AT_SESSION_EVERY_S)
+            try:
+                refusal = await self._person_refusal()
+            except DatabaseFailure as failure:
+                logger.warning("Whether a socket's person is still signed in is asked again soon: %s", failure)
+                continue
+            if refusal is not None:
+                await self.close(refusal)
+                return
 
     @property
     def person_id(self) -> int:
@@ -123,6 +148,16 @@ class PersonSocket(AsyncWebsocketConsumer):
                 encoded = self._outbox.popleft()
                 self._outbox_size -= len(encoded)
                 await self.send(text_data=encoded.decode())
+
+
+def _refusal(session_key: str | None, permission: str) -> int | None:
+    """Read afresh, because the scope still shows the person as they were when the socket was opened."""
+    request = HttpRequest()
+    request.session = SessionStore(session_key)
+    person = get_user(request)
+    if not person.is_authenticated:
+        return SIGNED_OUT
+    return None if not permission or person.has_perm(permission) else NOT_ALLOWED
 
 
 def _parse(raw: bytes) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ const TOO_LARGE = 4413;
 const STEADY_MS = 5000;
 const PAUSES_S = [0.5, 1, 2, 4, 8, 15];
 const AT_END_PX = 80;
+const FORGOTTEN_MS = 10 * 60 * 1000;
 
 const byId = (id) => document.getElementById(id);
 const transcript = byId("transcript");
@@ -52,6 +53,14 @@ function keepOutbox(message) {
 }
 
 let outbox = readOutbox();
+
+// A person who comes back to it after a while decides anew whether it is sent.
+function showForgotten() {
+  if (!outbox || Date.now() - outbox.written < FORGOTTEN_MS) return;
+  field.value = outbox.text;
+  settleOutbox();
+  say(words.forgotten);
+}
 
 // --- turns ---------------------------------------------------------------------------------------------------------
 
@@ -339,13 +348,13 @@ function send() {
     return;
   }
   if (outbox) {
-    say(words.queued);
+    say(words.oneWaits);
     return;
   }
   field.value = "";
   fitField();
   say("");
-  submit({ id: newId(), text, model: composer.elements.model.value });
+  submit({ id: newId(), text, model: composer.elements.model.value, written: Date.now() });
 }
 
 function stop() {
@@ -387,6 +396,7 @@ document.addEventListener("click", (event) => {
 byId("jump-latest").addEventListener("click", scrollToEnd);
 addEventListener("scroll", showJump, { passive: true });
 
+showForgotten();
 fitField();
 scrollToEnd();
 showRunning();

@@ -10,8 +10,9 @@ from architect.chat.errors import EmptyMessage, NotFound, RunActive, TooLong, To
 from architect.chat.models import Conversation, Delta, Message, Run, RunState
 from architect.chat.prompts import path_ids, request_of
 from architect.chat.queries import earlier_turns, turns_of
+from architect.chat.runs import LiveRun
 from architect.chat.services import RunEnd
-from llm_providers.types import PrivacyLabel
+from llm_providers.types import Began, PrivacyLabel, Serving
 from tests.queries import queries_of
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +29,11 @@ def begin(person, text="Hi", *, conversation=None, client_id=None):
 
 
 def answer(turn, text="Hello"):
-    services.end_run(turn.run_id, RunEnd(RunState.DONE, text))
+    end(turn, RunEnd(RunState.DONE, text))
+
+
+def end(turn, outcome, **options):
+    return services.end_run(turn.run_id, outcome, html=services.html_of(outcome), **options)
 
 
 @pytest.fixture
@@ -83,8 +88,8 @@ def test_an_unknown_conversation_is_not_found(person):
 def test_a_run_ends_once(person):
     turn = begin(person)
 
-    first = services.end_run(turn.run_id, RunEnd(RunState.DONE, "whole"))
-    second = services.end_run(turn.run_id, RunEnd(RunState.INTERRUPTED, "half"))
+    first = end(turn, RunEnd(RunState.DONE, "whole"))
+    second = end(turn, RunEnd(RunState.INTERRUPTED, "half"))
 
     assert (first, second) == (True, False)
     assert Message.objects.get(role="assistant").content == "whole"
@@ -112,10 +117,49 @@ def test_the_process_that_makes_an_answer_has_the_last_word(person):
     Run.objects.update(heartbeat_at=now() - timedelta(seconds=16))
     services.settle_stale_runs()
 
-    services.end_run(turn.run_id, RunEnd(RunState.DONE, "whole"), by=process)
+    end(turn, RunEnd(RunState.DONE, "whole"), by=process)
 
     assert Message.objects.get(role="assistant").content == "whole"
     assert Run.objects.get().state == "done"
+
+
+def test_pieces_whose_first_commit_was_never_heard_of_are_stored_once(person):
+    turn = begin(person)
+    heard_of = Delta(run_id=turn.run_id, first_seq=1, last_seq=1, fragments=[["t", "Hel"]])
+    again_with_more = Delta(run_id=turn.run_id, first_seq=1, last_seq=2, fragments=[["t", "Hel"], ["t", "lo"]])
+
+    for delta in (heard_of, again_with_more):
+        services.store_fragments([delta], running=[turn.run_id], columns={})
+
+    assert [(piece.seq, piece.text) for piece in services.stored_fragments(turn.run_id)] == [(1, "Hel"), (2, "lo")]
+
+
+def test_what_is_learned_of_a_run_while_it_is_stored_is_stored_next(person):
+    turn = begin(person)
+    live = LiveRun(turn.run_id, turn.conversation_id, tell=lambda frame: None)
+    live.take(Began("req_1"))
+    stored = dict(live.unstored_columns)
+    live.take(Serving("ollama", "m", is_local=True, is_test=False, attempt=1))
+
+    live.mark_stored(0, stored)
+
+    assert live.unstored_columns.keys() == {"provider_name", "model_used", "is_local", "is_test"}
+
+
+def test_a_question_asked_again_after_a_failure_is_one_turn_for_the_model(person):
+    failed = begin(person, "First try")
+    end(failed, RunEnd(RunState.FAILED, ""))
+    again = begin(person, "Second try", conversation=failed.conversation_id)
+
+    request = request_of(Run.objects.get(pk=again.run_id))
+
+    assert [(message.role, message.text) for message in request.messages] == [("user", "First try\n\nSecond try")]
+
+
+def test_the_name_of_a_model_is_cut_to_what_a_row_holds(person):
+    services.begin_turn(owner_id=person.pk, conversation_id=None, client_id=uuid4(), text="Hi", model="m\0" + "x" * 300)
+
+    assert Run.objects.get().model_asked == "m" + "x" * 249
 
 
 def test_a_run_with_a_fresh_heartbeat_is_left_alone(person):

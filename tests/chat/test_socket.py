@@ -7,8 +7,11 @@ import pytest
 import websockets
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
+from django.db import connection
 
 from architect.accounts.models import User
+from architect.chat import services
 from architect.chat.models import Conversation, Delta, Message, Run
 from llm_providers.models import Request, RequestContent
 from tests.chat_tab import LONG, ChatTab
@@ -247,3 +250,74 @@ async def test_who_may_not_chat_gets_no_socket(web):
             await socket.recv()
 
     assert closed.value.rcvd.code == 4403
+
+
+async def closing_code(tab):
+    with pytest.raises(websockets.ConnectionClosed) as closed:
+        while True:
+            await tab.next()
+    return closed.value.rcvd.code
+
+
+async def test_a_socket_ends_with_the_session_that_opened_it(web, cookie):
+    async with ChatTab(web.origin, cookie) as tab:
+        await Session.objects.all().adelete()
+        await tab.tell(t="send", c=None, id=str(uuid4()), text="Still here?", model="auto")
+
+        assert await closing_code(tab) == 4401
+
+    assert not await Message.objects.aexists()
+
+
+async def test_a_deactivated_person_is_sent_away_at_the_next_frame(web, cookie, person):
+    async with ChatTab(web.origin, cookie) as tab:
+        await User.objects.filter(pk=person.pk).aupdate(is_active=False)
+        await tab.tell(t="ping", n=1)
+
+        assert await closing_code(tab) == 4401
+
+
+async def test_a_database_that_fails_is_an_answer_and_the_socket_stays_open(web, cookie):
+    async with ChatTab(web.origin, cookie) as tab:
+        await database_sync_to_async(rename)("chat_message", "chat_message_away")
+        try:
+            refused = await tab.send("Hi")
+        finally:
+            await database_sync_to_async(rename)("chat_message_away", "chat_message")
+        accepted = await tab.send("Hi again")
+        await tab.text_of(accepted["run"])
+
+    assert refused["code"] == "retry"
+    assert tab.ends[accepted["run"]]["t"] == "done"
+
+
+def rename(table, name):
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO {name}")
+
+
+async def test_a_run_that_nobody_took_up_begins_with_the_next_send(web, cookie, person):
+    client_id = uuid4()
+    left = await database_sync_to_async(services.begin_turn)(
+        owner_id=person.pk, conversation_id=None, client_id=client_id, text="Hi", model="auto"
+    )
+    async with ChatTab(web.origin, cookie) as tab:
+        accepted = await tab.send("Hi", client_id=str(client_id))
+        await tab.text_of(accepted["run"])
+
+    assert accepted["run"] == str(left.run_id)
+    assert (await Run.objects.aget()).state == "done"
+
+
+async def test_a_run_of_another_process_is_left_to_it(web, cookie, person):
+    client_id = uuid4()
+    taken = await database_sync_to_async(services.begin_turn)(
+        owner_id=person.pk, conversation_id=None, client_id=client_id, text="Hi", model="auto"
+    )
+    await database_sync_to_async(services.take_up)(taken.run_id, process=uuid4())
+    async with ChatTab(web.origin, cookie) as tab:
+        await tab.send("Hi", client_id=str(client_id))
+        await tab.tell(t="ping", n=1)
+        await tab.until("pong")
+
+    assert (await Run.objects.aget()).state == "running"

@@ -65,6 +65,24 @@ def test_a_conversation_is_the_same_after_a_reload(signed_in):
     expect(page.get_by_role("link", name="One", exact=True)).to_have_attribute("aria-current", "page")
 
 
+def test_a_text_that_was_never_sent_comes_back_to_be_decided(signed_in):
+    page = signed_in
+    page.goto("/chat/")
+    page.evaluate(
+        """() => {
+          const key = `chat.unsent.${document.getElementById("transcript").dataset.person}.new`;
+          const message = { id: crypto.randomUUID(), text: "Left behind", model: "auto", written: 0 };
+          localStorage.setItem(key, JSON.stringify(message));
+        }"""
+    )
+
+    page.reload()
+
+    expect(page.get_by_label("Your message")).to_have_value("Left behind")
+    expect(page.locator("#composer-status")).to_contain_text("never sent")
+    assert not Run.objects.exists()
+
+
 def test_a_second_tab_shows_what_the_first_one_asked(signed_in, context):
     first = signed_in
     first.goto("/chat/")
