@@ -57,16 +57,18 @@ class AttemptInline(ReadOnly, admin.TabularInline[Attempt, Request]):
     )  # fmt: skip
     readonly_fields = fields
 
+    def get_fields(self, request: HttpRequest, obj: Request | None = None) -> tuple[str, ...]:
+        """A provider's complaint may quote the prompt, so it is for those who may read that."""
+        is_open = obj is not None and obj.is_open_to(_person(request))
+        return tuple(field for field in self.fields if is_open or field != "error_text")
+
 
 class ContentInline(ReadOnly, admin.StackedInline[RequestContent, Request]):
     model = RequestContent
     readonly_fields = ("prompt", "answer", "reasoning", "tool_calls")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """One's own; others' with the permission; a private text is its owner's alone."""
-        if obj is None or obj.owner_id == request.user.pk:
-            return True
-        return obj.privacy != "private" and request.user.has_perm("llm_providers.read_content")
+        return obj is None or obj.is_open_to(_person(request))
 
 
 @admin.register(Request)

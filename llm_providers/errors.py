@@ -143,14 +143,19 @@ class Event(Enum):
 class ProviderFailure(LLMError):
     """An attempt failed at its provider.
 
-    `detail` is the provider's own words, already cut to 2 KB and redacted; `retry_after_s` what it asked to wait.
+    `detail` is the provider's complaint, cut to 2 KB and redacted, or the shape of what can't be read. A complaint may
+    quote the prompt, so `detail` goes where the request's content goes and nowhere else. `retry_after_s` is what the
+    provider asked to wait.
     """
 
     def __init__(
         self, event: Event, detail: str, *, http_status: int | None = None, retry_after_s: float | None = None
     ) -> None:
-        super().__init__(f"{event.label}: {detail}")
+        super().__init__(event, detail)
         self.event = event
         self.detail = detail
         self.http_status = http_status
         self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"{self.event.label}: {self.detail}"

@@ -13,7 +13,7 @@ import orjson
 
 from architect.lib.outbound import http_client
 from llm_providers.adapters.base import Connection
-from llm_providers.adapters.failures import failure_of_answer, failure_of_transport, malformed
+from llm_providers.adapters.failures import failure_of_answer, failure_of_transport, malformed, media_type
 from llm_providers.adapters.framing import LONGEST_ANSWER
 from llm_providers.errors import Event, ProviderFailure
 
@@ -42,7 +42,7 @@ async def exchange(connection: Connection, outgoing: Outgoing) -> AsyncGenerator
 
     Every other answer and every break of the connection, also one while the body is read, is a `ProviderFailure`.
     There is no time limit but that for connecting. Leaving the block closes the connection unless the body was read
-    to its end.
+    to its end. A body that can't be read fails with its content type.
     """
     answered = False
     try:
@@ -52,6 +52,10 @@ async def exchange(connection: Connection, outgoing: Outgoing) -> AsyncGenerator
             if response.status_code != 200 or _is_of_wrong_kind(response, outgoing):
                 raise await _failure_of(response)
             yield response
+        except ProviderFailure as failure:
+            if failure.event is Event.MALFORMED:
+                failure.detail += f" ({media_type(response.headers)})"
+            raise
         finally:
             await response.aclose()
     except _BROKEN as error:

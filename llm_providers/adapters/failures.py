@@ -114,15 +114,19 @@ _NOT_AN_HTTP_SERVER = (
     httpx.InvalidURL,
     httpx.UnsupportedProtocol,
 )
+# The words of these name a host or an address; those of a parser quote the bytes that it could not read.
+_SPEAKS_OF_ADDRESSES = (OSError, aiohttp.InvalidURL, httpx.InvalidURL, httpx.UnsupportedProtocol)
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
 _ABOUT_A_MODEL = re.compile(r"\bmodel\b", re.IGNORECASE)
 
 
 def failure_of_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> ProviderFailure:
     """What an answer that is not the one we asked for means; `body` may be cut off anywhere."""
-    complaint = complaint_in(body)
+    complaint = complaint_in(body, status=status)
+    silence = f"HTTP {status} without a complaint: {len(body)} bytes of {media_type(headers)}"
     return ProviderFailure(
         _event_of_answer(status, complaint),
-        readable(complaint.sentence) or f"HTTP {status} without a word",
+        readable(complaint.sentence) or silence,
         http_status=status,
         retry_after_s=wait_asked_for(headers, now=now),
     )
@@ -143,13 +147,17 @@ def failure_of_transport(error: Exception, *, answered: bool) -> ProviderFailure
     """
     cause = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ else error
     event = _event_once_answered(cause) if answered else _event_before_answer(cause)
-    return ProviderFailure(event, readable(f"{type(cause).__name__}: {cause}"))
+    name = type(cause).__name__
+    return ProviderFailure(event, readable(f"{name}: {cause}") if isinstance(cause, _SPEAKS_OF_ADDRESSES) else name)
 
 
-def malformed(what: str, piece: bytes = b"") -> ProviderFailure:
-    """A 200 that can't be read; `piece` is the part in question."""
-    shown = readable(piece[: 2 * DETAIL_LIMIT].decode(errors="replace"))
-    return ProviderFailure(Event.MALFORMED, readable(f"{what}: {shown}" if shown else what), http_status=200)
+def malformed(what: str, piece: bytes | None = None, error: Exception | None = None) -> ProviderFailure:
+    """A 200 that can't be read. Of `piece`, the part in question, only the shape is kept: it may be a private answer.
+
+    `error` is what reading it raised.
+    """
+    shape = "" if piece is None else f": {len(piece)} bytes, {_flaw(error)}"
+    return ProviderFailure(Event.MALFORMED, f"{what}{shape}", http_status=200)
 
 
 def rejected_parameter(failure: ProviderFailure) -> str | None:
@@ -163,11 +171,20 @@ def readable(text: str) -> str:
     return redacted(text.strip(), limit=DETAIL_LIMIT)
 
 
-def complaint_in(body: bytes) -> Complaint:
+def media_type(headers: Mapping[str, str]) -> str:
+    """The content type without its parameters; what is none is not repeated."""
+    match = _MEDIA_TYPE.match(headers.get("content-type", ""))
+    return match[0] if match else "no content type"
+
+
+def complaint_in(body: bytes, *, status: int) -> Complaint:
+    """Below 400 only what calls itself an error is a complaint: all else may be an answer, which is not kept."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return Complaint(body.decode(errors="replace"), is_json=False)
+        return Complaint(body.decode(errors="replace") if status >= 400 else "", is_json=False)
+    if status < 400 and not (isinstance(parsed, dict) and parsed.get("error")):
+        return Complaint("")
     return complaint_of(parsed)
 
 
@@ -185,6 +202,13 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _flaw(error: Exception | None) -> str:
+    """Where reading stopped; the words of any other error may quote what was read."""
+    if isinstance(error, orjson.JSONDecodeError):
+        return f"unreadable from character {error.pos} on"
+    return "JSON of another shape"
 
 
 def _event_once_answered(cause: BaseException) -> Event:

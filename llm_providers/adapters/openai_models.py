@@ -18,7 +18,7 @@ def models_in(body: bytes) -> tuple[ModelDescription, ...]:
             raise failure_in_stream(listed)
         return tuple(_description(entry) for entry in listed["data"] or ())
     except (TypeError, AttributeError, LookupError, ValueError) as error:
-        raise malformed("not a list of models", body) from error
+        raise malformed("not a list of models", body, error) from error
 
 
 def _description(entry: dict[str, Any]) -> ModelDescription:

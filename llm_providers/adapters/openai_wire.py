@@ -143,7 +143,7 @@ class ChatAnswer:
                 raise failure_in_stream(chunk)
             return self._chunk(chunk)
         except _UNREADABLE as error:
-            raise malformed("not a chunk of an answer", data) from error
+            raise malformed("not a chunk of an answer", data, error) from error
 
     def cut(self) -> ProviderFailure:
         marker = "[DONE]" if self._finish_reason else "a finish reason"
@@ -180,7 +180,7 @@ class ChatAnswer:
             self._delta(delta, events)
         reason = choice.get("finish_reason")
         if reason == "error":
-            raise failure_in_stream(choice)
+            raise failure_in_stream(choice.get("error"))  # beside it stands what was written
         if reason:
             self._finish_reason = reason
 
@@ -254,4 +254,4 @@ def embeddings_in(body: bytes, *, count: int) -> Embeddings:
         usage = usage_of(answer.get("usage") or {})
         return Embeddings(ordered, answer.get("model") or None, Usage(usage.input_tokens))
     except _UNREADABLE as error:
-        raise malformed(f"not {count} vectors", body) from error
+        raise malformed(f"not {count} vectors", body, error) from error

@@ -3,6 +3,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 
+from architect.accounts.models import User
 from llm_providers.types import PrivacyLabel
 
 
@@ -39,7 +40,8 @@ class UsageSource(models.TextChoices):
 class Request(models.Model):
     """One logical call. Written by `llm_providers.records` alone; times in milliseconds, tokens as counted.
 
-    `trail` holds one entry per candidate in order, also the skipped ones, and no text of the prompt.
+    `trail` holds one entry per candidate in order, also the skipped ones; neither text of the prompt nor words of a
+    provider.
     """
 
     public_id = models.CharField(max_length=30, unique=True)
@@ -81,6 +83,12 @@ class Request(models.Model):
     def __str__(self) -> str:
         return self.public_id
 
+    def is_open_to(self, person: User) -> bool:
+        """Whether `person` may read the content: one's own, and others' with the permission, but private texts."""
+        if self.owner_id == person.pk:
+            return True
+        return self.privacy != PrivacyLabel.PRIVATE.value and person.has_perm("llm_providers.read_content")
+
 
 class RequestContent(models.Model):
     """What was asked and answered, apart from the narrow row so that lists stay quick.
@@ -102,7 +110,11 @@ class RequestContent(models.Model):
 
 
 class Attempt(models.Model):
-    """One try of one provider. `event` is what happened there (`errors.Event`), empty when it answered."""
+    """One try of one provider. `event` is what happened there (`errors.Event`), empty when it answered.
+
+    `error_text` is the provider's complaint. It may quote the prompt, so it is content: shown to those whom
+    `Request.is_open_to` admits.
+    """
 
     request = models.ForeignKey(Request, on_delete=models.CASCADE, related_name="attempts")
     ordinal = models.PositiveSmallIntegerField()

@@ -106,13 +106,7 @@ class Record:
         attempt.error_text = failure.detail
         state = AttemptState.PARTIAL if self.answer.has_content else AttemptState.FAILED
         self._close_attempt(state, event=failure.event.label)
-        entry = {
-            "t": self._label,
-            "failed": failure.event.reason,
-            "ms": attempt.total_ms,
-            "detail": failure.detail[:200],
-        }
-        self._trail.append(entry)
+        self._trail.append({"t": self._label, "failed": failure.event.reason, "ms": attempt.total_ms})
 
     def start_over(self) -> None:
         """Forgets a broken answer that nobody has seen, before the next candidate is asked."""

@@ -144,6 +144,27 @@ async def test_a_broken_answer_that_nobody_saw_is_answered_whole_by_the_next(bot
     assert (await Request.objects.aget()).state == "ok"
 
 
+async def test_a_complaint_stays_with_its_attempt_and_out_of_the_trail(both, first):
+    first.fault = Fault.SERVER_ERROR
+
+    await events_of(ask())
+
+    failed = await Attempt.objects.aget(ordinal=1)
+    request = await Request.objects.aget()
+    assert failed.error_text == "The server had an error while processing your request."
+    assert request.trail[0] == {"t": "ollama/m", "failed": "server_error", "ms": failed.total_ms}
+
+
+async def test_nothing_of_an_unreadable_piece_is_kept(both, first):
+    first.fault = Fault.MALFORMED
+
+    await UnifiedLLMClient().complete(ask(privacy=PrivacyLabel.PRIVATE))
+
+    failed = await Attempt.objects.aget(ordinal=1)
+    assert failed.error_text.startswith("not a chunk of an answer: 63 bytes, unreadable from character ")
+    assert "chatcmpl-x" not in failed.error_text
+
+
 async def test_our_own_bad_request_reaches_nobody_else(both, first, second):
     first.fault = Fault.BAD_REQUEST
 

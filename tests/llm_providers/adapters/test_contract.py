@@ -1,6 +1,7 @@
 """What holds for every adapter that chats, whatever its wire looks like."""
 
 import asyncio
+import re
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -222,6 +223,15 @@ class TestFailures:
         failure = await failure_of(paired_adapter)
 
         assert failure.event is BREAKS[fault]
+
+    async def test_it_keeps_the_shape_of_what_it_could_not_read_and_not_the_text(
+        self, pair: Pair, paired_fake: FakeModelServer, paired_adapter: Adapter
+    ) -> None:
+        put_fault(pair, paired_fake, Fault.MALFORMED)
+
+        failure = await failure_of(paired_adapter)
+
+        assert re.search(r"\d+ bytes, unreadable from character \d+ on \([a-z-]+/[a-z-]+\)$", failure.detail)
 
     async def test_it_hands_out_what_came_before_the_break(
         self, paired_fake: FakeModelServer, paired_adapter: Adapter

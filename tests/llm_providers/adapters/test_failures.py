@@ -8,6 +8,7 @@ import httpx
 import orjson
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.http_exceptions import BadStatusLine
 
 from llm_providers.adapters.failures import (
     failure_in_stream,
@@ -216,5 +217,49 @@ def test_it_calls_broken_compression_malformed() -> None:
     assert failure_of_transport(httpx.DecodingError("zlib"), answered=True).event is Event.MALFORMED
 
 
-def test_it_shows_a_piece_of_what_it_could_not_read() -> None:
-    assert malformed("not a chunk", b'{"br').detail == 'not a chunk: {"br'
+@pytest.mark.parametrize(
+    "cause",
+    [
+        aiohttp.ClientPayloadError("Bad chunk size: b'my secret answer'"),
+        BadStatusLine("my secret answer"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_it_does_not_repeat_the_bytes_that_a_parser_quotes(cause: Exception) -> None:
+    failure = failure_of_transport(mapped(cause), answered=True)
+
+    assert failure.detail == type(cause).__name__
+
+
+def test_it_keeps_only_the_shape_of_what_it_could_not_read() -> None:
+    piece = b'{"content":"my secret'
+
+    with pytest.raises(orjson.JSONDecodeError) as raised:
+        orjson.loads(piece)
+
+    said = malformed("not a chunk", piece, raised.value).detail
+    assert said == "not a chunk: 21 bytes, unreadable from character 21 on"
+    assert (
+        malformed("not a chunk", b"[1]", TypeError("my secret")).detail == "not a chunk: 3 bytes, JSON of another shape"
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"my secret answer",
+        b"<html>my secret answer</html>",
+        {"message": {"role": "assistant", "content": "my secret answer, 8192 tokens exceed the context"}},
+        {"choices": [{"message": {"content": "my secret answer"}}]},
+    ],
+)
+def test_it_does_not_repeat_an_answer_that_came_in_another_form(body: Any) -> None:
+    failure = of(200, body, **{"content-type": "application/json; charset=utf-8"})
+
+    assert failure.event is Event.MISCONFIGURED
+    assert "secret" not in failure.detail
+    assert failure.detail.endswith("bytes of application/json")
+
+
+def test_it_does_not_repeat_a_content_type_that_is_none() -> None:
+    assert of(500, b"", **{"content-type": "my secret answer"}).detail.endswith("0 bytes of no content type")

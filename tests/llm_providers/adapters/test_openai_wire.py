@@ -154,6 +154,14 @@ class TestChunks:
 
         assert raised.value.event is Event.MALFORMED
 
+    def test_it_does_not_repeat_what_was_written_beside_an_error(self) -> None:
+        choice = {"finish_reason": "error", "message": {"content": "my secret answer"}}
+
+        with pytest.raises(ProviderFailure) as raised:
+            read(Frame(b"", orjson.dumps({"choices": [choice]})))
+
+        assert "secret" not in str(raised.value)
+
     @pytest.mark.parametrize(
         "frame",
         [
