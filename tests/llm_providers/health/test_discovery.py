@@ -2,6 +2,7 @@ import pytest
 
 from llm_providers.engine.announce import announce, other_models_seen, withdraw
 from llm_providers.health.discovery import discover
+from llm_providers.jobs import discover_all_models
 from llm_providers.models import Provider, ServedModel
 from llm_providers.routing.keeper import read_snapshot
 from tests.fakes.behaviour import Fault
@@ -61,6 +62,17 @@ def test_a_provider_that_does_not_answer_well_is_down_and_says_why(fake, localai
     assert localai.health_text
     assert said in localai.health_text
     assert offered() == set(fake.model_names)
+
+
+def test_one_provider_that_cannot_be_asked_does_not_hold_up_the_others(localai, caplog):
+    Provider.objects.create(name="a-gone", kind="no_such_kind", base_url="http://localhost:1/v1", priority=1)
+
+    discover_all_models()
+
+    localai.refresh_from_db()
+    assert localai.health == "up"
+    assert "a-gone could not be asked" in caplog.text
+    assert "Traceback" in caplog.text
 
 
 def test_a_provider_without_an_address_says_so():
