@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from django.db import Error as DatabaseFailure
+from django.db import InterfaceError, OperationalError
 from django.utils.timezone import now
 
 from architect.lib.group_commit import group_commit
@@ -152,7 +153,7 @@ class Record:
             "purpose": self._request.purpose.value,
             "capability": self._request.capability.value,
             "privacy": self._request.privacy.value,
-            "wanted_model": self._request.wanted_model,
+            "wanted_model": storable(self._request.wanted_model)[:250],
             "started_at": self._started_at,
             "lease_until": now() + rows.LEASE,
         }
@@ -177,7 +178,7 @@ class Record:
             return RequestState.CANCELLED
         if is_open:
             reason = "deadline" if isinstance(failure, DeadlineReached) else "server_error"
-            self._attempts[-1].error_text = str(failure)[:2000]
+            self._attempts[-1].error_text = storable(str(failure))[:2000]
             self._close_attempt(AttemptState.PARTIAL if self.answer.has_content else AttemptState.FAILED, event=reason)
             self._trail.append({"t": self._label, "failed": reason, "ms": self._attempts[-1].total_ms})
         return RequestState.PARTIAL if self.answer.has_content else RequestState.FAILED
@@ -195,7 +196,7 @@ class Record:
             attempt.provider_request_id = (self.answer.origin.provider_request_id or "")[:200]
 
     async def _finish(self, state: RequestState) -> None:
-        """Commits the end; where the database does not take it for 5 s, a synced file does.
+        """Commits the end; where the database does not take it for 5 s, or never will, a synced file does.
 
         Raises:
             RecordUnavailable: neither took it, so the caller must not be told that all is well.
@@ -211,19 +212,23 @@ class Record:
             rows.apply_final(final)
 
         self._is_finished = True
-        for _ in range(_FINISH_TRIES):
+        try:
+            await self._commit_stubbornly(write, tries=1 if begins else _FINISH_TRIES)
+        except DatabaseFailure as failure:
+            if begins:
+                raise RecordUnavailable(f"The request can't be put on record: {failure}") from failure
+            logger.exception("The end of %s is not on record, so it is kept in a file", self.public_id)
+            await _spool(final)
+
+    async def _commit_stubbornly(self, write: Callable[[], None], *, tries: int) -> None:
+        """Tries again while the database is away or busy; what it refuses now it will refuse again."""
+        for _ in range(tries - 1):
             try:
                 return await group_commit().commit(write)
-            except DatabaseFailure as failure:
+            except (OperationalError, InterfaceError) as failure:
                 logger.warning("The end of %s is not on record yet: %s", self.public_id, failure)
-                if begins:
-                    raise RecordUnavailable(f"The request can't be put on record: {failure}") from failure
             await asyncio.sleep(_FINISH_PAUSE_S)
-        try:
-            await asyncio.to_thread(spool.put, final)
-        except OSError as failure:
-            raise RecordUnavailable(f"The answer could not be put on record: {failure}") from failure
-        return None
+        return await group_commit().commit(write)
 
     def _final(self, state: RequestState) -> FinalRows:
         self._total_ms = _ms(self._clock, time.monotonic())
@@ -300,6 +305,13 @@ class Record:
             return None
         writing_s = self._attempt_ended - self._first_content
         return round((output_tokens - 1) / writing_s, 1) if writing_s > 0.001 else None
+
+
+async def _spool(final: FinalRows) -> None:
+    try:
+        await asyncio.to_thread(spool.put, final)
+    except OSError as failure:
+        raise RecordUnavailable(f"The answer could not be put on record: {failure}") from failure
 
 
 def _ms(start: float, end: float) -> int:

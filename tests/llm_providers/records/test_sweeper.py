@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, ProgrammingError
 from django.utils.timezone import now
 
 from architect.lib.group_commit import group_commit
@@ -93,13 +93,16 @@ def test_the_end_wins_over_a_sweeper_that_was_too_quick():
 
 
 class Broken:
-    """Stands in for a database that takes no more ends: the work itself finds it gone."""
+    """Stands in for a database that takes no more ends: the work itself finds it gone, or is refused."""
 
-    def __init__(self, monkeypatch, *, on):
+    def __init__(self, monkeypatch, *, on, failure=OperationalError):
         monkeypatch.setattr(rows, on, self)
+        self.failure = failure
+        self.tries = 0
 
     def __call__(self, *_args, **_kwargs):
-        raise OperationalError("database or disk is full")
+        self.tries += 1
+        raise self.failure("database or disk is full")
 
 
 async def test_nothing_is_sent_when_the_prompt_cannot_be_put_on_record(fake, monkeypatch):
@@ -126,6 +129,15 @@ async def test_an_end_that_the_database_does_not_take_waits_on_disk_and_comes_in
     assert (await Request.objects.aget()).state == "ok"
     assert (await RequestContent.objects.aget()).answer == answered.text
     assert spool.waiting() == []
+
+
+async def test_an_end_that_the_database_refuses_is_kept_on_disk_without_trying_again(fake, var, monkeypatch):
+    refusing = Broken(monkeypatch, on="apply_final", failure=ProgrammingError)
+
+    answered = await UnifiedLLMClient().complete(ask())
+
+    assert refusing.tries == 1
+    assert [path.stem for path in spool.waiting()] == [answered.request_id]
 
 
 async def test_an_end_that_nothing_takes_is_a_failure_for_the_caller(fake, var, monkeypatch):
