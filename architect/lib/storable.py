@@ -1,4 +1,4 @@
-"""Texts as every database takes them: PostgreSQL refuses the character NUL in texts and in JSON."""
+"""Texts as every database takes them: PostgreSQL refuses NUL, and UTF-8 has no form for half a surrogate pair."""
 
 from typing import Any, TypeVar, cast
 
@@ -6,15 +6,18 @@ T = TypeVar("T")
 
 
 def storable(value: T) -> T:
-    """The same value without NUL in any text inside it; lists, tuples and dicts are gone through."""
-    return cast("T", _without_nul(value))
+    """The same value with every text inside it storable; lists, tuples and dicts are gone through.
+
+    A NUL is left out, half a surrogate pair becomes a question mark.
+    """
+    return cast("T", _storable(value))
 
 
-def _without_nul(value: Any) -> Any:
+def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace("\0", "")
+        return value.replace("\0", "").encode(errors="replace").decode()
     if isinstance(value, list | tuple):
-        return type(value)(_without_nul(item) for item in value)
+        return type(value)(_storable(item) for item in value)
     if isinstance(value, dict):
-        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+        return {_storable(key): _storable(item) for key, item in value.items()}
     return value

@@ -15,6 +15,7 @@ import httpx
 import orjson
 
 from architect.lib.redaction import redacted
+from architect.lib.storable import storable
 from llm_providers.adapters.retry_after import wait_asked_for
 from llm_providers.errors import Event, ProviderFailure
 
@@ -168,7 +169,7 @@ def rejected_parameter(failure: ProviderFailure) -> str | None:
 
 def readable(text: str) -> str:
     """A provider's words as they may be stored: without secrets, at most 2 KB."""
-    return redacted(text.strip(), limit=DETAIL_LIMIT)
+    return redacted(storable(text).strip(), limit=DETAIL_LIMIT)
 
 
 def media_type(headers: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from llm_providers.adapters.failures import failure_in_stream, malformed
+from llm_providers.adapters.foreign import can_be_called, count_of
 from llm_providers.types import Capability, ModelDescription
 
 _EMBEDS = re.compile(r"embed|\bbge\b|minilm|\be5\b|\bgte\b", re.IGNORECASE)
@@ -16,13 +17,13 @@ def models_in(body: bytes) -> tuple[ModelDescription, ...]:
         listed = orjson.loads(body)
         if listed.get("error"):
             raise failure_in_stream(listed)
-        return tuple(_description(entry) for entry in listed["data"] or ())
+        return tuple(_description(entry) for entry in listed["data"] or () if can_be_called(entry["id"]))
     except (TypeError, AttributeError, LookupError, ValueError) as error:
         raise malformed("not a list of models", body, error) from error
 
 
 def _description(entry: dict[str, Any]) -> ModelDescription:
-    return ModelDescription(str(entry["id"]), _capabilities(entry), _context_length(entry))
+    return ModelDescription(entry["id"], _capabilities(entry), _context_length(entry))
 
 
 def _capabilities(entry: dict[str, Any]) -> frozenset[Capability]:
@@ -36,4 +37,4 @@ def _context_length(entry: dict[str, Any]) -> int | None:
     """llama.cpp tells what it serves (`n_ctx`) and what the model was made for, vLLM `max_model_len`."""
     meta = entry.get("meta") or {}
     stated = (meta.get("n_ctx"), meta.get("n_ctx_train"), entry.get("max_model_len"), entry.get("context_length"))
-    return next((length for length in stated if isinstance(length, int) and length > 0), None)
+    return next((length for length in map(count_of, stated) if length), None)

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from llm_providers.adapters.failures import failure_in_stream, malformed
+from llm_providers.adapters.foreign import count_of, name_of
 from llm_providers.adapters.framing import Frame
 from llm_providers.errors import Event, ProviderFailure
 from llm_providers.types import (
@@ -124,7 +125,7 @@ class ChatAnswer:
 
     def __init__(self, request_id: str | None) -> None:
         self.is_complete = False
-        self._request_id = request_id
+        self._request_id = name_of(request_id)
         self._is_introduced = False
         self._was_refused = False
         self._finish_reason: str | None = None
@@ -167,7 +168,7 @@ class ChatAnswer:
         choices = chunk.get("choices")
         if not self._is_introduced and (choices or chunk.get("model")):
             self._is_introduced = True
-            events.append(AnswerOrigin(chunk.get("model") or None, self._request_id or chunk.get("id") or None))
+            events.append(AnswerOrigin(name_of(chunk.get("model")), self._request_id or name_of(chunk.get("id"))))
         if choices:
             self._choice(choices[0], events)
         if counted := _usage(chunk):
@@ -182,7 +183,7 @@ class ChatAnswer:
         if reason == "error":
             raise failure_in_stream(choice.get("error"))  # beside it stands what was written
         if reason:
-            self._finish_reason = reason
+            self._finish_reason = reason if isinstance(reason, str) else "stop"
 
     def _delta(self, delta: dict[str, Any], events: list[AdapterEvent]) -> None:
         if text := delta.get("content"):
@@ -199,20 +200,20 @@ class ChatAnswer:
         for piece in pieces:
             function = piece.get("function") or {}
             arguments = _text(function.get("arguments") or "")
-            index = self._index(piece)
+            call_id = name_of(piece.get("id"))
+            index = self._index(piece.get("index"), call_id)
             if index in self._tool_calls:
                 yield ToolCallDelta(index, arguments)
                 continue
-            self._tool_calls[index] = piece.get("id") or f"call_{secrets.token_hex(12)}"
+            self._tool_calls[index] = call_id or f"call_{secrets.token_hex(12)}"
             yield ToolCallDelta(index, arguments, id=self._tool_calls[index], name=_text(function["name"]))
 
-    def _index(self, piece: dict[str, Any]) -> int:
-        """Where the index is missing, an id that is new begins the next call."""
-        index = piece.get("index")
-        if index is not None:
-            return int(index)
+    def _index(self, stated: Any, call_id: str | None) -> int:
+        """Where no index is stated, an id that is new begins the next call."""
+        if stated is not None:
+            return int(stated)
         known = len(self._tool_calls)
-        is_new = not known or (piece.get("id") and piece["id"] != self._tool_calls.get(known - 1))
+        is_new = not known or (call_id and call_id != self._tool_calls.get(known - 1))
         return known if is_new else known - 1
 
 
@@ -224,22 +225,26 @@ def _text(value: Any) -> str:
 
 def _usage(chunk: dict[str, Any]) -> Usage | None:
     """Tokens as counted; llama.cpp tells them in `timings`, too. Older LocalAI sends zeros for "unknown"."""
-    counted = chunk.get("usage")
-    if counted:
-        return usage_of(counted) if counted.get("prompt_tokens") or counted.get("completion_tokens") else None
-    timings = chunk.get("timings")
-    if not timings:
+    if counted := chunk.get("usage"):
+        usage = usage_of(counted)
+    elif timings := chunk.get("timings"):
+        usage = _usage_of_timings(timings)
+    else:
         return None
-    cached = timings.get("cache_n") or 0
-    return Usage(timings["prompt_n"] + cached, timings["predicted_n"], cached)
+    return usage if usage.input_tokens or usage.output_tokens else None
+
+
+def _usage_of_timings(timings: dict[str, Any]) -> Usage:
+    read, cached = count_of(timings.get("prompt_n")), count_of(timings.get("cache_n")) or 0
+    return Usage(None if read is None else count_of(read + cached), count_of(timings.get("predicted_n")), cached)
 
 
 def usage_of(counted: dict[str, Any]) -> Usage:
     return Usage(
-        counted.get("prompt_tokens"),
-        counted.get("completion_tokens"),
-        (counted.get("prompt_tokens_details") or {}).get("cached_tokens"),
-        (counted.get("completion_tokens_details") or {}).get("reasoning_tokens"),
+        count_of(counted.get("prompt_tokens")),
+        count_of(counted.get("completion_tokens")),
+        count_of((counted.get("prompt_tokens_details") or {}).get("cached_tokens")),
+        count_of((counted.get("completion_tokens_details") or {}).get("reasoning_tokens")),
     )
 
 
@@ -252,6 +257,6 @@ def embeddings_in(body: bytes, *, count: int) -> Embeddings:
         vectors = {item["index"]: tuple(map(float, item["embedding"])) for item in answer["data"]}
         ordered = tuple(vectors[index] for index in range(count))
         usage = usage_of(answer.get("usage") or {})
-        return Embeddings(ordered, answer.get("model") or None, Usage(usage.input_tokens))
+        return Embeddings(ordered, name_of(answer.get("model")), Usage(usage.input_tokens))
     except _UNREADABLE as error:
         raise malformed(f"not {count} vectors", body, error) from error

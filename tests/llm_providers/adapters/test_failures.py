@@ -139,6 +139,10 @@ def test_it_keeps_the_providers_own_words_without_secrets() -> None:
     assert "sk-live" not in str(failure)
 
 
+def test_it_keeps_words_that_every_database_takes() -> None:
+    assert of(500, error("bro\0ken")).detail == "broken"
+
+
 def test_it_cuts_long_words_to_two_kilobytes() -> None:
     failure = of(500, ("ä ß " * 20_000).encode())
 

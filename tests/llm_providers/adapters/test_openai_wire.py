@@ -13,6 +13,7 @@ from llm_providers.types import (
     AdapterEvent,
     AnswerOrigin,
     Capability,
+    Embeddings,
     Finished,
     FinishReason,
     ReasoningDelta,
@@ -127,6 +128,45 @@ class TestChunks:
     def test_it_takes_zeros_for_unknown(self) -> None:
         assert usages_in(read(chunk(usage={"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}))) == []
 
+    @pytest.mark.parametrize("odd", [-1, 17.5, "17", True, 2**31, 1e30, None, [17]])
+    def test_it_takes_a_senseless_count_for_unknown(self, odd: Any) -> None:
+        counted = {
+            "prompt_tokens": odd,
+            "completion_tokens": 9,
+            "prompt_tokens_details": {"cached_tokens": odd},
+            "completion_tokens_details": {"reasoning_tokens": odd},
+        }
+
+        assert usages_in(read(chunk(usage=counted))) == [Usage(None, 9)]
+
+    @pytest.mark.parametrize("odd", [-1, 2**31, "17", None])
+    def test_it_takes_a_senseless_timing_for_unknown(self, odd: Any) -> None:
+        timings = {"cache_n": odd, "prompt_n": odd, "predicted_n": 5}
+
+        assert usages_in(read(chunk(timings=timings))) == [Usage(None, 5, 0)]
+
+    @pytest.mark.parametrize(
+        ("odd", "name"), [(7, None), (["m"], None), ("", None), ("\0 m\0", "m"), ("ä" * 300, "ä" * 200)]
+    )
+    def test_it_keeps_only_names_that_a_database_takes(self, odd: Any, name: str | None) -> None:
+        answer = ChatAnswer(None)
+
+        events = answer.events(chunk(model=odd, id=odd))
+
+        assert list(events) == [AnswerOrigin(name, name)]
+
+    def test_it_cleans_the_id_of_a_tool_call(self) -> None:
+        piece = {"id": "a\0", "function": {"name": "f", "arguments": "{"}}
+        more = {"id": "a\0", "function": {"arguments": "}"}}
+
+        events = read(chunk({"tool_calls": [piece]}), chunk({"tool_calls": [more]}))
+
+        assert events[1:] == [ToolCallDelta(0, "{", id="a", name="f"), ToolCallDelta(0, "}")]
+
+    @pytest.mark.parametrize("odd", [7, ["stop"], {"type": "eos"}])
+    def test_it_takes_an_end_without_a_word_for_a_stop(self, odd: Any) -> None:
+        assert read(chunk(finish_reason=odd), DONE)[-1] == Finished(FinishReason.STOP)
+
     def test_it_ignores_what_follows_the_end(self) -> None:
         assert read(chunk(finish_reason="stop"), DONE, chunk({"content": "more"}))[-1] == Finished(FinishReason.STOP)
 
@@ -179,6 +219,12 @@ class TestChunks:
 
 
 class TestEmbeddings:
+    def test_it_takes_a_senseless_count_or_name_for_unknown(self) -> None:
+        item = {"index": 0, "embedding": [1.0]}
+        body = orjson.dumps({"data": [item], "model": 7, "usage": {"prompt_tokens": -4}})
+
+        assert embeddings_in(body, count=1) == Embeddings(((1.0,),), None, Usage())
+
     @pytest.mark.parametrize("body", [b"", b"[]", b'{"data":null}', b'{"data":[{"index":0,"embedding":[null]}]}'])
     def test_it_calls_other_shapes_malformed(self, body: bytes) -> None:
         with pytest.raises(ProviderFailure) as raised:
@@ -218,12 +264,21 @@ class TestModels:
             ({"meta": {"n_ctx_train": 8192}}, 8192),
             ({"meta": None, "max_model_len": 32768}, 32768),
             ({"context_length": 0}, None),
+            ({"context_length": -8192}, None),
+            ({"context_length": True}, None),
+            ({"max_model_len": 2**31, "context_length": 8192}, 8192),
         ],
     )
     def test_it_reads_the_context_length(self, entry: dict[str, Any], length: int | None) -> None:
         (model,) = models_in(orjson.dumps({"data": [{"id": "m", **entry}]}))
 
         assert model.context_length == length
+
+    @pytest.mark.parametrize("odd", ["", "m" * 201, "m\0", "m\nn"])
+    def test_it_passes_over_a_name_that_cannot_be_kept_as_it_is(self, odd: str) -> None:
+        models = models_in(orjson.dumps({"data": [{"id": odd}, {"id": "m"}]}))
+
+        assert [model.name for model in models] == ["m"]
 
     @pytest.mark.parametrize("body", [b"ok", b"[]", b"{}", b'{"data":[{}]}', b'{"data":[{"id":7}]}'])
     def test_it_calls_anything_else_malformed(self, body: bytes) -> None:

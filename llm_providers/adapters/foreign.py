@@ -1,0 +1,26 @@
+"""Values out of foreign JSON: what is not what it should be, or fits no column, counts as not said."""
+
+from typing import Any
+
+from architect.lib.storable import storable
+
+LONGEST_NAME = 200
+_LARGEST_COUNT = 2**31 - 1  # of a database's integer
+
+
+def count_of(value: Any) -> int | None:
+    """A number of things, such as tokens."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_COUNT
+    return value if is_count else None
+
+
+def name_of(value: Any) -> str | None:
+    """A name to be kept and shown, cut to 200 characters."""
+    if not isinstance(value, str):
+        return None
+    return storable(value).strip()[:LONGEST_NAME] or None
+
+
+def can_be_called(name: str) -> bool:
+    """Whether a model's name can be kept as it is: cut or cleaned it would name no model, or another one."""
+    return name.isprintable() and 0 < len(name) <= LONGEST_NAME
