@@ -243,14 +243,16 @@ def _stop_if_final(failure: ProviderFailure, record: Record, *, is_seen: bool) -
 
 
 def _nobody_answered(request: ModelRequest | EmbedRequest, record: Record, last: ProviderFailure | None) -> LLMError:
-    trail = tuple(record.trail)
-    reasons = {entry.get("skip") or entry.get("failed") for entry in trail if "t" in entry}
+    reasons = set(record.trail.reasons.values())
     if last is None and "privacy" in reasons and reasons <= {"privacy", "disabled"}:
         return PrivacyBlocked(
             f"The text is labelled {request.privacy} and no provider that may have it can {request.capability}."
         )
     if reasons == {"context_length"}:
         return ContextTooLong("The text is longer than the context of every model that may have it.")
-    told = ", ".join(f"{e['t']}: {e.get('skip') or e.get('failed')}" for e in trail if "t" in e)
-    wait = last.retry_after_s if last else None
-    return AllTargetsFailed(f"No model answered. {told or 'No provider is set up'}.", trail=trail, retry_after_s=wait)
+    told = ", ".join(f"{label}: {reason}" for label, reason in record.trail.reasons.items())
+    return AllTargetsFailed(
+        f"No model answered. {told or 'No provider is set up'}.",
+        trail=tuple(record.trail.as_json()),
+        retry_after_s=last.retry_after_s if last else None,
+    )

@@ -34,7 +34,7 @@ def withdraw(*, problem: str) -> None:
 
 def other_models_seen() -> bool:
     """Whether any provider but the engine ever served a model."""
-    return ServedModel.objects.exclude(provider__name=ENGINE).exists()
+    return ServedModel.objects.of_others_than_the_engine().exists()
 
 
 def _engine_row() -> Provider:

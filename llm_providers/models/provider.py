@@ -88,6 +88,12 @@ class Provider(models.Model):
         self.base_url = self.base_url.rstrip("/")
 
 
+class ServedModelQuerySet(models.QuerySet["ServedModel"]):
+    def of_others_than_the_engine(self) -> "ServedModelQuerySet":
+        """Real models that were ever seen, the missing ones included."""
+        return self.exclude(provider__name=ENGINE)
+
+
 class ServedModel(models.Model):
     """A model that a provider offers. Lengths in tokens."""
 
@@ -101,6 +107,8 @@ class ServedModel(models.Model):
     is_test = models.BooleanField(default=False)
     missing_since = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField()
+
+    objects = ServedModelQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["name"]

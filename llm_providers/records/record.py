@@ -21,6 +21,7 @@ from llm_providers.models import AttemptState, RequestState
 from llm_providers.records import rows, spool
 from llm_providers.records.answer import AnswerSoFar
 from llm_providers.records.rows import AttemptRow, ContentRow, FinalRows
+from llm_providers.records.trail import Trail
 from llm_providers.routing.candidates import Plan, Target
 from llm_providers.types import Answered, EmbedRequest, FinishReason, Message, ModelRequest, Usage
 
@@ -40,10 +41,9 @@ class Record:
         self._clock = time.monotonic()
         self._first_content: float | None = None
         self._first_content_at: datetime | None = None
-        self._plan = Plan((), (), "no chain was made")
+        self.trail = Trail(Plan((), "no chain was made"))
         self._attempts: list[AttemptRow] = []
         self._attempt_clock = self._attempt_ended = self._clock
-        self._trail: list[dict[str, Any]] = []
         self._target: Target | None = None
         self._usage, self._usage_source, self._total_ms = Usage(), "unknown", 0
         self._row_id: int | None = None
@@ -68,11 +68,10 @@ class Record:
 
     def follow(self, plan: Plan) -> None:
         """Notes the chain; the rows follow in the same commit as the first attempt's, before anything is sent."""
-        self._plan = plan
-        self._trail = [{"t": skip.label, "skip": skip.reason} for skip in plan.skipped]
+        self.trail = Trail(plan)
 
     def skip(self, target: Target, reason: str) -> None:
-        self._trail.append({"t": target.label, "skip": reason})
+        self.trail.skipped(target.label, reason)
 
     async def open_attempt(self, target: Target) -> None:
         """Puts the attempt on disk.
@@ -107,7 +106,7 @@ class Record:
         attempt.error_text = failure.detail
         state = AttemptState.PARTIAL if self.answer.has_content else AttemptState.FAILED
         self._close_attempt(state, event=failure.event.label)
-        self._trail.append({"t": self._label, "failed": failure.event.reason, "ms": attempt.total_ms})
+        self.trail.failed(self._label, failure.event.reason, ms=attempt.total_ms)
 
     def start_over(self) -> None:
         """Forgets a broken answer that nobody has seen, before the next candidate is asked."""
@@ -117,7 +116,7 @@ class Record:
     async def succeed(self) -> Answered:
         """Puts the whole answer on disk and tells what it took; only then may the caller learn that it is complete."""
         self._close_attempt(AttemptState.OK, event="")
-        self._trail.append({"t": self._label, "ok": True, "ttft_ms": self._attempts[-1].ttft_ms})
+        self.trail.answered(self._label, ttft_ms=self._attempts[-1].ttft_ms)
         await self._finish(RequestState.OK)
         return self._answered()
 
@@ -174,13 +173,13 @@ class Record:
         if isinstance(failure, asyncio.CancelledError | GeneratorExit):
             if is_open:
                 self._close_attempt(AttemptState.CANCELLED, event="")
-                self._trail.append({"t": self._label, "cancelled": True})
+                self.trail.cancelled(self._label)
             return RequestState.CANCELLED
         if is_open:
             reason = "deadline" if isinstance(failure, DeadlineReached) else "server_error"
             self._attempts[-1].error_text = storable(str(failure))[:2000]
             self._close_attempt(AttemptState.PARTIAL if self.answer.has_content else AttemptState.FAILED, event=reason)
-            self._trail.append({"t": self._label, "failed": reason, "ms": self._attempts[-1].total_ms})
+            self.trail.failed(self._label, reason, ms=self._attempts[-1].total_ms)
         return RequestState.PARTIAL if self.answer.has_content else RequestState.FAILED
 
     def _close_attempt(self, state: AttemptState, *, event: str) -> None:
@@ -235,12 +234,13 @@ class Record:
         if self._attempts:
             self._count_tokens()
         served = self._target if self.answer.has_content else None
+        served_by = served.label if served else ""
         request = {
             "state": state.value,
-            "served_by": served.label if served else "",
+            "served_by": served_by,
             "is_local": served.provider.is_local if served else None,
             "is_test": bool(served and served.model.is_test),
-            "fallback_reason": self._fallback_reason(),
+            "fallback_reason": self.trail.fallback_reason(served_by=served_by),
             "first_content_at": self._first_content_at,
             "finished_at": now(),
             "ttft_ms": self._ttft_ms,
@@ -250,7 +250,7 @@ class Record:
             "cached_tokens": self._usage.cached_tokens,
             "reasoning_tokens": self._usage.reasoning_tokens,
             "usage_source": self._usage_source,
-            "trail": self.trail,
+            "trail": self.trail.as_json(),
         }
         return FinalRows(self.public_id, request, self._content(), self._attempts)
 
@@ -260,20 +260,8 @@ class Record:
         self._attempts[-1].output_tokens = self._usage.output_tokens
 
     @property
-    def trail(self) -> list[dict[str, Any]]:
-        """Every candidate once, in order, also those that were not needed any more; then the rule of the order."""
-        told = {entry["t"] for entry in self._trail}
-        spare = [{"t": target.label, "spare": True} for target in self._plan.candidates if target.label not in told]
-        return [*self._trail, *spare, {"rule": self._plan.rule}]
-
-    @property
     def _ttft_ms(self) -> int | None:
         return None if self._first_content is None else _ms(self._clock, self._first_content)
-
-    def _fallback_reason(self) -> str:
-        """Comma list of who was passed over before the one that served; empty when the first candidate did."""
-        passed = [f"{e['t'].partition('/')[0]}={e.get('failed') or e.get('skip')}" for e in self._trail]
-        return ",".join(entry for entry in passed if not entry.endswith("=None"))[:500]
 
     def _content(self) -> ContentRow:
         calls = [{"id": c.id, "name": c.name, "arguments": c.arguments} for c in self.answer.tool_calls]
@@ -293,7 +281,7 @@ class Record:
             ttft_ms=self._ttft_ms,
             total_ms=self._total_ms,
             tokens_per_s=self._tokens_per_s(self._usage.output_tokens),
-            trail=tuple(self.trail),
+            trail=tuple(self.trail.as_json()),
             text=self.answer.text,
             reasoning=self.answer.reasoning,
             tool_calls=self.answer.tool_calls,

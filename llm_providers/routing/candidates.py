@@ -42,9 +42,14 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    candidates: tuple[Target, ...]
-    skipped: tuple[Skip, ...]
+    """A verdict on each provider in the order of the chain, and the rule that made the order."""
+
+    verdicts: tuple[Target | Skip, ...]
     rule: str
+
+    @property
+    def candidates(self) -> tuple[Target, ...]:
+        return tuple(verdict for verdict in self.verdicts if isinstance(verdict, Target))
 
 
 def plan(snapshot: Snapshot, request: ModelRequest | EmbedRequest, policy: OrderPolicy) -> Plan:
@@ -54,19 +59,10 @@ def plan(snapshot: Snapshot, request: ModelRequest | EmbedRequest, policy: Order
         BadRequest: the wanted model is offered by nobody.
     """
     providers, wanted, rule = _wish(snapshot, request.wanted_model, policy)
-    candidates: list[Target] = []
-    skipped: list[Skip] = []
-    for provider in providers:
-        verdict = _judge(provider, wanted, request)
-        if isinstance(verdict, Target):
-            candidates.append(verdict)
-        else:
-            skipped.append(verdict)
+    verdicts = [_judge(provider, wanted, request) for provider in providers]
     if request.wanted_model == AUTO:
-        candidates = _with_test_model_last(candidates, snapshot)
-    if not policy.failover_enabled:
-        candidates = candidates[:1]
-    return Plan(tuple(candidates), tuple(skipped), f"label {request.privacy}; order: {rule}")
+        verdicts = _with_test_model_last(verdicts, snapshot)
+    return Plan(tuple(verdicts), f"label {request.privacy}; order: {rule}")
 
 
 def in_failover_order(snapshot: Snapshot, policy: OrderPolicy) -> tuple[list[ProviderEntry], str]:
@@ -93,11 +89,11 @@ def _engine_after_local(named: list[ProviderEntry], engine: list[ProviderEntry])
     return [*named[: last_local + 1], *engine, *named[last_local + 1 :]]
 
 
-def _with_test_model_last(candidates: list[Target], snapshot: Snapshot) -> list[Target]:
+def _with_test_model_last(verdicts: list[Target | Skip], snapshot: Snapshot) -> list[Target | Skip]:
     """Random words are for a bare machine only: unnamed, the test model goes once a real one has been seen."""
-    real = [target for target in candidates if not target.model.is_test]
-    test = [] if snapshot.real_model_was_seen else [target for target in candidates if target.model.is_test]
-    return [*real, *test]
+    test = [verdict for verdict in verdicts if isinstance(verdict, Target) and verdict.model.is_test]
+    others = [verdict for verdict in verdicts if verdict not in test]
+    return others if snapshot.real_model_was_seen else [*others, *test]
 
 
 def _wish(snapshot: Snapshot, wanted: str, policy: OrderPolicy) -> tuple[Iterable[ProviderEntry], str | None, str]:

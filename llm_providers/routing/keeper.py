@@ -64,12 +64,11 @@ def snapshot_keeper() -> SnapshotKeeper:
 
 def read_snapshot() -> Snapshot:
     offered = models.Prefetch("served_models", queryset=ServedModel.objects.filter(missing_since=None))
-    return Snapshot(
-        tuple(
-            provider_entry(row, tuple(map(_model_entry, row.served_models.all())))
-            for row in Provider.objects.prefetch_related(offered)
-        )
+    providers = tuple(
+        provider_entry(row, tuple(map(_model_entry, row.served_models.all())))
+        for row in Provider.objects.prefetch_related(offered)
     )
+    return Snapshot(providers, real_model_was_seen=ServedModel.objects.of_others_than_the_engine().exists())
 
 
 def provider_entry(row: Provider, offered: tuple[ModelEntry, ...] = ()) -> ProviderEntry:

@@ -1,6 +1,6 @@
 """What routing knows: an immutable picture of all providers and their models, free of the database."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from llm_providers.types import Capability, PrivacyLabel
@@ -45,13 +45,11 @@ class ProviderEntry:
 
 @dataclass(frozen=True)
 class Snapshot:
-    providers: tuple[ProviderEntry, ...] = field(default=())
+    """`real_model_was_seen`: any provider but the built-in engine ever served a model, be it missing now."""
+
+    providers: tuple[ProviderEntry, ...] = ()
+    real_model_was_seen: bool = False
 
     @cached_property
     def by_name(self) -> dict[str, ProviderEntry]:
         return {provider.name: provider for provider in self.providers}
-
-    @cached_property
-    def real_model_was_seen(self) -> bool:
-        """Whether any provider but the built-in engine ever served a model."""
-        return any(provider.models and not provider.is_engine for provider in self.providers)

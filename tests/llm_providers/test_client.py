@@ -196,6 +196,17 @@ async def test_private_texts_never_reach_a_remote_provider(first):
     assert request.trail[0] == {"t": "openai", "skip": "privacy"}
 
 
+async def test_who_is_passed_over_behind_the_one_that_served_is_no_reason(first):
+    await aserve("ollama", first.base_url)
+    await aserve("openai", "http://localhost:1/v1", is_local=False, priority=2)
+
+    await events_of(ask(privacy=PrivacyLabel.PRIVATE))
+
+    request = await Request.objects.aget()
+    assert request.fallback_reason == ""
+    assert [entry.get("t") for entry in request.trail] == ["ollama/m", "openai", None]
+
+
 async def test_the_guard_at_the_socket_stops_what_routing_should_have_stopped(first):
     await aserve("openai", first.base_url, is_local=False)
     entry = (await database_sync_to_async(read_snapshot)()).providers[0]

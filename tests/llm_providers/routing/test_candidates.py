@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_providers.errors import BadRequest
-from llm_providers.routing.candidates import OrderPolicy, plan
+from llm_providers.routing.candidates import OrderPolicy, Skip, plan
 from llm_providers.routing.snapshot import ModelEntry, ProviderEntry, Snapshot
 from llm_providers.types import (
     Capability,
@@ -42,7 +42,7 @@ def labels(found):
 
 
 def skips(found):
-    return {skip.label: skip.reason for skip in found.skipped}
+    return {verdict.label: verdict.reason for verdict in found.verdicts if isinstance(verdict, Skip)}
 
 
 OLLAMA = provider("ollama", "llama3.2", priority=1)
@@ -170,13 +170,31 @@ def test_the_test_model_answers_on_a_bare_machine():
 
 
 def test_the_test_model_is_silent_once_a_real_one_was_seen():
-    found = plan(Snapshot((OLLAMA, engine(is_test=True), OPENAI)), ask(), OrderPolicy())
+    known = Snapshot((OLLAMA, engine(is_test=True), OPENAI), real_model_was_seen=True)
 
-    assert labels(found) == ["ollama/llama3.2", "openai/gpt"]
+    assert labels(plan(known, ask(), OrderPolicy())) == ["ollama/llama3.2", "openai/gpt"]
+
+
+def test_the_test_model_is_the_last_of_all_until_then():
+    unlisted = provider("openai", default_model="gpt", is_local=False)
+
+    found = plan(Snapshot((engine(is_test=True), unlisted)), ask(), OrderPolicy())
+
+    assert labels(found) == ["openai/gpt", "engine/built-in"]
+
+
+def test_verdicts_stand_in_the_order_of_the_chain():
+    off = provider("localai", "llama3", is_on=False, priority=2)
+
+    found = plan(Snapshot((OPENAI, off, OLLAMA)), ask(), OrderPolicy())
+
+    assert [verdict.label for verdict in found.verdicts] == ["ollama/llama3.2", "localai", "openai/gpt"]
 
 
 def test_the_test_model_answers_when_it_is_named():
-    found = plan(Snapshot((OLLAMA, engine(is_test=True))), ask("engine"), OrderPolicy())
+    known = Snapshot((OLLAMA, engine(is_test=True)), real_model_was_seen=True)
+
+    found = plan(known, ask("engine"), OrderPolicy())
 
     assert labels(found) == ["engine/built-in"]
 
@@ -220,6 +238,16 @@ def test_no_private_text_ever_has_a_remote_candidate(configured, policy, wanted)
         return
 
     assert all(target.provider.is_local and not target.model.is_remote for target in found.candidates)
+
+
+@given(st.lists(providers, unique_by=lambda p: p.name), st.sampled_from(["auto", "ollama", "m", "claude/m"]))
+def test_without_failover_there_is_one_candidate_at_most(configured, wanted):
+    try:
+        found = plan(Snapshot(tuple(configured)), ask(wanted), OrderPolicy("ollama", (), failover_enabled=False))
+    except BadRequest:
+        return
+
+    assert len(found.candidates) <= 1
 
 
 @given(st.lists(providers, unique_by=lambda p: p.name))
