@@ -22,7 +22,7 @@ _PATIENCE_S = 5.0
 
 
 def discover(provider: Provider) -> None:
-    """Brings the provider's health and models up to date, whether it answers or not.
+    """Brings the provider's health up to date, and its models where it answers; they stay what they were where not.
 
     What the built-in engine serves is what its own process announced, which knows more than the wire tells.
     """
