@@ -77,9 +77,9 @@ class UnifiedLLMClient:
         async with Record(request) as record:
             await _run_through(request, record)
             answered = await record.succeed()
-            if record.answer.embeddings is None:
-                raise BadRequest("The provider answered without vectors.")
-            return record.answer.embeddings, answered
+            embeddings = record.answer.embeddings
+            assert embeddings is not None, "an answer without vectors is empty"  # noqa: S101 - a failure by now
+            return embeddings, answered
 
 
 async def _run_through(request: ModelRequest | EmbedRequest, record: Record) -> None:
@@ -112,11 +112,8 @@ async def _answer(
         if reason is not None:
             record.skip(target, reason)
             continue
-        await record.open_attempt(target)
-        if last is None:
-            yield Began(record.public_id)
         try:
-            async with aclosing(_attempt(request, target, record, deadline=deadline)) as events:
+            async with aclosing(_answer_of(request, target, record, deadline=deadline)) as events:
                 async for event in events:
                     yield event
         except ProviderFailure as failure:
@@ -130,11 +127,36 @@ async def _answer(
     raise _nobody_answered(request, record, last)
 
 
+async def _answer_of(
+    request: ModelRequest | EmbedRequest, target: Target, record: Record, *, deadline: float
+) -> AsyncGenerator[ClientEvent, None]:
+    """One provider's answer. A call that it refuses for an optional parameter is made once more.
+
+    Its adapter leaves out what was refused, so the second call is another one and no retry that anybody counts.
+    """
+    try:
+        async with aclosing(_attempt(request, target, record, deadline=deadline)) as events:
+            async for event in events:
+                yield event
+    except ProviderFailure as failure:
+        if failure.event is not Event.PARAMETER_REJECTED:
+            raise
+        record.attempt_failed(failure)
+    else:
+        return
+    async with aclosing(_attempt(request, target, record, deadline=deadline)) as events:
+        async for event in events:
+            yield event
+
+
 async def _attempt(
     request: ModelRequest | EmbedRequest, target: Target, record: Record, *, deadline: float
 ) -> AsyncGenerator[ClientEvent, None]:
-    """One provider's answer under the clocks; ends after its terminal marker or raises `ProviderFailure`."""
+    """One call, on record and under the clocks; ends after its terminal marker or raises `ProviderFailure`."""
+    await record.open_attempt(target)
     ordinal = record.attempts
+    if ordinal == 1:
+        yield Began(record.public_id)
     async with aclosing(_events(request, target)) as events:
         clocks = _Clocks(target.provider, deadline=deadline)
         while (event := await clocks.next_of(events)) is not None:

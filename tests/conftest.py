@@ -11,6 +11,7 @@ import architect.celery  # noqa: F401 - wake-ups go to the broker of the tests
 from architect.accounts.models import User
 from architect.lib.group_commit import group_commit
 from architect.live.watcher import watcher
+from llm_providers.routing.connections import adapter_of
 from llm_providers.routing.keeper import snapshot_keeper
 from tests.fakes.openai import FakeOpenAI
 from tests.llm_providers.requests import serve
@@ -33,10 +34,13 @@ def _quick_passwords(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_snapshot() -> Iterator[None]:
-    """No test sees the providers of another, nor does a thread of one read the database in the next."""
+    """No test sees the providers of another, nor what was learnt of them, and no thread of one reads the database in
+    the next.
+    """
     yield
     watcher().close()
     snapshot_keeper.cache_clear()
+    adapter_of.cache_clear()
 
 
 @pytest.fixture

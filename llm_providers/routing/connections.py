@@ -1,5 +1,7 @@
 """From a routed provider to its adapter: the address from the snapshot, the secret from the environment."""
 
+from functools import lru_cache
+
 from django.conf import settings
 
 from llm_providers.adapters.base import Adapter, Connection
@@ -8,7 +10,13 @@ from llm_providers.routing.snapshot import ProviderEntry
 
 
 def adapter_for(provider: ProviderEntry) -> Adapter:
-    return adapters()[provider.kind](connection_to(provider))
+    return adapter_of(provider.kind, connection_to(provider))
+
+
+@lru_cache(maxsize=256)
+def adapter_of(kind: str, connection: Connection) -> Adapter:
+    """The same instance for as long as nothing about the connection changes, for what it learns of its provider."""
+    return adapters()[kind](connection)
 
 
 def connection_to(provider: ProviderEntry) -> Connection:

@@ -40,7 +40,7 @@ _BREAKS = {
 
 
 class FakeOpenAI(FakeModelServer):
-    """`done` is the terminal frame as it is sent.
+    """`done` is the terminal frame as it is sent, `unsupported` what its models refuse to be asked for.
 
     With `ignores_stream` it answers in one piece whatever is asked, as some gateways do.
     """
@@ -55,6 +55,7 @@ class FakeOpenAI(FakeModelServer):
         self.api_key = api_key
         self.models: tuple[dict[str, Any], ...] = (_model("gpt-6-luna"), _model("text-embedding-3-small"))
         self.ignores_stream = False
+        self.unsupported: frozenset[str] = frozenset()
         self.done = DONE
 
     @property
@@ -89,6 +90,9 @@ class FakeOpenAI(FakeModelServer):
 
     async def _chat(self, request: RecordedRequest, wire: Wire, fault: Fault) -> None:
         asked = request.json()
+        if refused := self.unsupported & asked.keys():
+            await self._refuse(openai_errors.unsupported(min(refused)), wire)
+            return
         reply = self.reply
         written = self.bytes_class(reply, asked)
         if fault is Fault.SLOW_FIRST_BYTE:

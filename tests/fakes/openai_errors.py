@@ -94,6 +94,11 @@ REFUSALS = {
 }
 
 
+def unsupported(parameter: str) -> Refusal:
+    message = f"Unsupported parameter: '{parameter}' is not supported with this model."
+    return Refusal(400, message, code="unsupported_parameter", param=parameter)
+
+
 def refusal(fault: Fault) -> Refusal | None:
     if fault is Fault.RATE_LIMITED_DATE:
         return _rate_limited(("Retry-After", formatdate(time() + 30, usegmt=True)))

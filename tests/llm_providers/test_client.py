@@ -25,6 +25,7 @@ from llm_providers.types import (
     Principal,
     PrivacyLabel,
     Purpose,
+    Sampling,
     Serving,
     TextDelta,
 )
@@ -173,6 +174,39 @@ async def test_our_own_bad_request_reaches_nobody_else(both, first, second):
 
     assert second.requests == []
     assert (await Request.objects.aget()).state == "failed"
+
+
+async def test_a_call_that_is_refused_for_one_parameter_is_made_once_more_without_it(both, first, second):
+    first.unsupported = frozenset({"max_tokens"})
+
+    answered = await UnifiedLLMClient().complete(ask(sampling=Sampling(max_tokens=9)))
+
+    request = await Request.objects.aget()
+    attempts = [(attempt.state, attempt.event) async for attempt in Attempt.objects.order_by("ordinal")]
+    assert (answered.provider, second.requests) == ("ollama", [])
+    assert ["max_tokens" in call.json() for call in first.requests] == [True, False]
+    assert attempts == [("failed", "parameter_rejected"), ("ok", "")]
+    assert request.fallback_reason == ""
+    assert [entry.get("ok") for entry in request.trail] == [True, None, None]
+
+
+async def test_what_a_model_refused_is_not_sent_again(both, first):
+    first.unsupported = frozenset({"max_tokens"})
+    limited = ask(sampling=Sampling(max_tokens=9))
+    await UnifiedLLMClient().complete(limited)
+
+    await UnifiedLLMClient().complete(limited)
+
+    assert len(first.requests) == 3
+
+
+async def test_a_call_that_is_refused_once_more_stays_with_its_caller(both, first, second):
+    first.unsupported = frozenset({"max_tokens", "temperature"})
+
+    with pytest.raises(BadRequest, match="temperature"):
+        await UnifiedLLMClient().complete(ask(sampling=Sampling(max_tokens=9, temperature=0.5)))
+
+    assert (len(first.requests), second.requests) == (2, [])
 
 
 async def test_nobody_left_names_every_candidate_and_its_reason(both, first, second):
