@@ -107,8 +107,9 @@ async def _answer(
     """
     deadline = asyncio.get_running_loop().time() + _deadline_s(request)
     last: ProviderFailure | None = None
+    outgrown = 0
     for target in chain.candidates:
-        reason = refusal(target, secrets=settings.SECRET_ENVIRONMENT)
+        reason = refusal(target, secrets=settings.SECRET_ENVIRONMENT, outgrown=outgrown)
         if reason is not None:
             record.skip(target, reason)
             continue
@@ -121,6 +122,7 @@ async def _answer(
             _stop_if_final(failure, record, is_seen=is_seen)
             record.start_over()
             last = failure
+            outgrown = max(outgrown, _outgrown_at(target, failure))
             yield FellOver(target.label, failure.event.reason)
         else:
             return
@@ -262,6 +264,13 @@ def _stop_if_final(failure: ProviderFailure, record: Record, *, is_seen: bool) -
         raise StreamBroken(f"The answer broke off: {failure.detail}", reason=failure.event.reason) from failure
     if not failure.event.falls_over:
         raise BadRequest(f"The provider refused the request: {failure.detail}") from failure
+
+
+def _outgrown_at(target: Target, failure: ProviderFailure) -> int:
+    """The context, in tokens, that was not enough; 0 where nobody knows it or something else was wrong."""
+    if failure.event is not Event.CONTEXT_LENGTH:
+        return 0
+    return failure.context_limit or target.model.context_length or 0
 
 
 def _nobody_answered(request: ModelRequest | EmbedRequest, record: Record, last: ProviderFailure | None) -> LLMError:

@@ -145,17 +145,24 @@ class ProviderFailure(LLMError):
 
     `detail` is the provider's complaint, cut to 2 KB and redacted, or the shape of what can't be read. A complaint may
     quote the prompt, so `detail` goes where the request's content goes and nowhere else. `retry_after_s` is what the
-    provider asked to wait.
+    provider asked to wait, `context_limit` the most tokens that it can take at once, both None where it did not say.
     """
 
     def __init__(
-        self, event: Event, detail: str, *, http_status: int | None = None, retry_after_s: float | None = None
+        self,
+        event: Event,
+        detail: str,
+        *,
+        http_status: int | None = None,
+        retry_after_s: float | None = None,
+        context_limit: int | None = None,
     ) -> None:
         super().__init__(event, detail)
         self.event = event
         self.detail = detail
         self.http_status = http_status
         self.retry_after_s = retry_after_s
+        self.context_limit = context_limit
 
     def __str__(self) -> str:
         return f"{self.event.label}: {self.detail}"

@@ -16,6 +16,7 @@ import orjson
 
 from architect.lib.redaction import redacted
 from architect.lib.storable import storable
+from llm_providers.adapters.foreign import count_of
 from llm_providers.adapters.retry_after import wait_asked_for
 from llm_providers.errors import Event, ProviderFailure
 
@@ -30,12 +31,19 @@ class Complaint:
     type: str = ""
     code: str = ""
     param: str = ""
+    n_ctx: int | None = None
     is_json: bool = True
 
     @property
     def sentence(self) -> str:
         """The message, and the parameter where the message does not name it."""
         return self.message if self.param in self.message else f"{self.message} ({self.param})"
+
+    @property
+    def context_limit(self) -> int | None:
+        """The longest context in tokens, which llama.cpp states in a field and others in their sentence."""
+        match = _CONTEXT_LIMIT.search(self.message)
+        return self.n_ctx or (int(match[1]) if match else None)
 
     @property
     def is_html(self) -> bool:
@@ -104,6 +112,9 @@ _BY_STATUS = {
     529: Event.OVERLOADED,
 }
 
+_CONTEXT_LIMIT = re.compile(
+    r"(?:context (?:length|size|window)(?: is(?: only)?| of)?:? \(?|batch size: |tokens > )(\d{1,9})\b", re.IGNORECASE
+)
 _OPTIONAL_PARAMETER = re.compile(r"\b(stream_options|max_completion_tokens|max_tokens|temperature)\b")
 _UNKNOWN = re.compile(
     r"un(supported|known|recogni[sz]ed|expected)|not (be )?(support|permit|allow)|deprecated", re.IGNORECASE
@@ -125,11 +136,13 @@ def failure_of_answer(*, status: int, headers: Mapping[str, str], body: bytes, n
     """What an answer that is not the one we asked for means; `body` may be cut off anywhere."""
     complaint = complaint_in(body, status=status)
     silence = f"HTTP {status} without a complaint: {len(body)} bytes of {media_type(headers)}"
+    event = _event_of_answer(status, complaint)
     return ProviderFailure(
-        _event_of_answer(status, complaint),
+        event,
         readable(complaint.sentence) or silence,
         http_status=status,
         retry_after_s=wait_asked_for(headers, now=now),
+        context_limit=_context_limit(event, complaint),
     )
 
 
@@ -138,7 +151,12 @@ def failure_in_stream(error: Any) -> ProviderFailure:
     complaint = complaint_of(error)
     status = int(complaint.code) if complaint.code.isdecimal() else 500
     event = _by_name(complaint) or _by_wording(status, complaint) or Event.ERROR_FRAME
-    return ProviderFailure(event, readable(complaint.message) or "an error without a word", http_status=200)
+    return ProviderFailure(
+        event,
+        readable(complaint.message) or "an error without a word",
+        http_status=200,
+        context_limit=_context_limit(event, complaint),
+    )
 
 
 def failure_of_transport(error: Exception, *, answered: bool) -> ProviderFailure:
@@ -196,7 +214,7 @@ def complaint_of(parsed: Any) -> Complaint:
         return Complaint(_text(said))
     message = said.get("message") or said.get("detail") or said.get("reason") or ""
     kind, code, param = (_text(said.get(name)) for name in ("type", "code", "param"))
-    return Complaint(_text(message), type=kind, code=code, param=param)
+    return Complaint(_text(message), type=kind, code=code, param=param, n_ctx=count_of(said.get("n_ctx")))
 
 
 def _text(value: Any) -> str:
@@ -210,6 +228,10 @@ def _flaw(error: Exception | None) -> str:
     if isinstance(error, orjson.JSONDecodeError):
         return f"unreadable from character {error.pos} on"
     return "JSON of another shape"
+
+
+def _context_limit(event: Event, complaint: Complaint) -> int | None:
+    return complaint.context_limit if event is Event.CONTEXT_LENGTH else None
 
 
 def _event_once_answered(cause: BaseException) -> Event:

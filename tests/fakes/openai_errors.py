@@ -12,7 +12,7 @@ from tests.fakes.behaviour import Fault
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is an error; `numeric_code` is how llama.cpp fills `code`."""
+    """An answer that is an error; `numeric_code` is how llama.cpp fills `code`, `counts` what it adds."""
 
     status: int
     message: str
@@ -20,13 +20,14 @@ class Refusal:
     code: str | None = None
     param: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    counts: tuple[tuple[str, int], ...] = ()
 
     def body(self, *, numeric_code: bool = False) -> bytes:
         return orjson.dumps(self.envelope(numeric_code=numeric_code))
 
     def envelope(self, *, numeric_code: bool = False) -> dict[str, Any]:
         if numeric_code:
-            return {"error": {"code": self.status, "message": self.message, "type": self.type}}
+            return {"error": {"code": self.status, "message": self.message, "type": self.type, **dict(self.counts)}}
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
@@ -46,6 +47,7 @@ LLAMA_CONTEXT_EXCEEDED = Refusal(
     400,
     "request (60015 tokens) exceeds the available context size (8192 tokens), try increasing it",
     "exceed_context_size_error",
+    counts=(("n_prompt_tokens", 60015), ("n_ctx", 8192)),
 )
 WRONG_KEY = Refusal(
     401,

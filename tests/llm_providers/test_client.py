@@ -8,12 +8,13 @@ from llm_providers.client import UnifiedLLMClient
 from llm_providers.errors import (
     AllTargetsFailed,
     BadRequest,
+    ContextTooLong,
     DeadlineReached,
     PrivacyBlocked,
     PrivacyViolation,
     StreamBroken,
 )
-from llm_providers.models import Attempt, Provider, Request, RequestContent
+from llm_providers.models import Attempt, Provider, Request, RequestContent, ServedModel
 from llm_providers.routing.connections import connection_to
 from llm_providers.routing.keeper import read_snapshot, snapshot_keeper
 from llm_providers.types import (
@@ -207,6 +208,44 @@ async def test_a_call_that_is_refused_once_more_stays_with_its_caller(both, firs
         await UnifiedLLMClient().complete(ask(sampling=Sampling(max_tokens=9, temperature=0.5)))
 
     assert (len(first.requests), second.requests) == (2, [])
+
+
+@pytest.fixture
+def third():
+    with FakeOpenAI(reply=Answer(words=("from", " the third"))) as fake:
+        yield fake
+
+
+@pytest.mark.parametrize("length", [None, 8193])
+async def test_a_text_that_is_too_long_goes_on_to_longer_contexts_only(both, first, second, third, length):
+    first.fault = Fault.CONTEXT_EXCEEDED  # which says 8192
+    await aserve("third", third.base_url, priority=3)
+    await ServedModel.objects.filter(provider__name="localai").aupdate(context_length=8192)
+    await ServedModel.objects.filter(provider__name="third").aupdate(context_length=length)
+
+    answered = await UnifiedLLMClient().complete(ask())
+
+    request = await Request.objects.aget()
+    assert answered.text == "from the third"
+    assert second.requests == []
+    assert request.fallback_reason == "ollama=context_length,localai=context_length"
+
+
+async def test_a_text_that_is_too_long_for_every_context_says_so(both, first, second):
+    first.fault = Fault.CONTEXT_EXCEEDED
+    await ServedModel.objects.filter(provider__name="localai").aupdate(context_length=4096)
+
+    with pytest.raises(ContextTooLong):
+        await UnifiedLLMClient().complete(ask())
+
+    assert second.requests == []
+
+
+async def test_another_failure_goes_on_to_shorter_contexts_too(both, first):
+    first.fault = Fault.SERVER_ERROR
+    await ServedModel.objects.filter(provider__name="localai").aupdate(context_length=4096)
+
+    assert (await UnifiedLLMClient().complete(ask())).text == "from the second"
 
 
 async def test_nobody_left_names_every_candidate_and_its_reason(both, first, second):

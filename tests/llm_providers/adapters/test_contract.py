@@ -224,6 +224,16 @@ class TestFailures:
 
         assert failure.event is BREAKS[fault]
 
+    @pytest.mark.parametrize("fault", [Fault.CONTEXT_EXCEEDED, Fault.CONTEXT_EXCEEDED_FRAME], ids=str)
+    async def test_it_passes_on_how_long_a_context_may_be(
+        self, pair: Pair, paired_fake: FakeModelServer, paired_adapter: Adapter, fault: Fault
+    ) -> None:
+        put_fault(pair, paired_fake, fault)
+
+        failure = await failure_of(paired_adapter)
+
+        assert failure.context_limit == 8192
+
     async def test_it_keeps_the_shape_of_what_it_could_not_read_and_not_the_text(
         self, pair: Pair, paired_fake: FakeModelServer, paired_adapter: Adapter
     ) -> None:

@@ -132,6 +132,25 @@ def test_it_leaves_a_senseless_value_with_the_caller(body: Any) -> None:
     assert rejected_parameter(failure) is None
 
 
+@pytest.mark.parametrize(
+    ("body", "limit"),
+    [
+        (error("This model's maximum context length is 8192 tokens. However, you requested 9000 tokens."), 8192),
+        (error("maximum context length is 4096", code="context_length_exceeded"), 4096),
+        (error("too long", type="exceed_context_size_error", n_prompt_tokens=60015, n_ctx=2048), 2048),
+        (error("request (9 tokens) exceeds the available context size (1024 tokens), try increasing it"), 1024),
+        (error("prompt is too long: 210000 tokens > 200000 maximum"), 200_000),
+        (error("input (602 tokens) is too large to process. increase the batch (current batch size: 512)"), 512),
+        (error("too long", code="context_length_exceeded"), None),
+        (error("too long", code="context_length_exceeded", n_ctx=-1), None),
+        (error("maximum context length is 99999999999999 tokens"), None),
+        (error("the context size is 8192, and the role is unknown"), None),
+    ],
+)
+def test_it_reads_how_long_a_context_may_be(body: Any, limit: int | None) -> None:
+    assert of(400, body).context_limit == limit
+
+
 def test_it_keeps_the_providers_own_words_without_secrets() -> None:
     failure = of(401, error("Incorrect API key provided: sk-live0123456789abcdef."))
 

@@ -101,6 +101,7 @@ async def test_it_names_a_prompt_that_is_too_long(adapter: OpenAICompatibleAdapt
     failure = await failure_of(adapter, chat(messages=(long,)))
 
     assert (failure.event, failure.http_status) == (Event.CONTEXT_LENGTH, 400)
+    assert failure.context_limit == CONTEXT_LENGTH
 
 
 async def test_it_lists_the_model(llama: RealLlama, adapter: OpenAICompatibleAdapter) -> None:
@@ -128,6 +129,7 @@ async def test_it_names_a_text_that_is_too_long_to_embed(embedder: RealLlama) ->
         await adapter.embed(EmbedCall("tiny", ("hello " * CONTEXT_LENGTH,), PrivacyLabel.PRIVATE))
 
     assert raised.value.event is Event.CONTEXT_LENGTH
+    assert 0 < (raised.value.context_limit or 0) <= CONTEXT_LENGTH
 
 
 async def test_it_frees_the_slot_of_an_answer_that_nobody_wants(talker: RealLlama) -> None:
