@@ -278,6 +278,8 @@ class ModelDescription:
     capabilities: frozenset[Capability]
     context_length: int | None = None
     max_output: int | None = None
+    is_remote: bool = False
+    """A local server passes what it gets for this model on to somebody else."""
 
 
 # --- what the client tells its caller ------------------------------------------------------------------------------

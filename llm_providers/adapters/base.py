@@ -50,6 +50,10 @@ class Adapter:
         """A free call that returns when the provider is up and raises `ProviderFailure` when it is not."""
         raise NotImplementedError
 
+    async def loaded_models(self) -> frozenset[str] | None:
+        """Names of the models that are in memory now, by a free call; None where the provider does not tell."""
+        return None
+
     def _chat(self, call: ChatCall) -> AsyncGenerator[AdapterEvent, None]:
         raise BadRequest(f"{self.title} does not chat")
 

@@ -25,12 +25,13 @@ _BROKEN = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What is sent: a path below the provider's base URL; without a body it is a GET.
+    """What is sent: a path below the provider's base URL, or another of its server's; without a body it is a GET.
 
     With `is_stream` a single JSON object is no answer either, whatever its status.
     """
 
     path: str
+    base_url: str | None = None
     is_stream: bool = False
     body: bytes | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -100,7 +101,7 @@ async def _send(connection: Connection, outgoing: Outgoing) -> httpx.Response:
     try:
         request = client.build_request(
             "GET" if outgoing.body is None else "POST",
-            connection.base_url + outgoing.path,
+            (outgoing.base_url or connection.base_url) + outgoing.path,
             content=outgoing.body,
             headers=dict(outgoing.headers),
             timeout=httpx.Timeout(None, connect=connection.connect_timeout_s),

@@ -85,7 +85,11 @@ _BY_WORDING = (
     _wording(r"tokens\) is too large to process", Event.CONTEXT_LENGTH, _ANY),
     _wording(r"(could not|failed to|unable to) load (the )?model|out of memory", Event.MODEL_CRASHED, _SERVER),
     _wording(r"runner process (has )?terminated|runner has unexpectedly stopped", Event.MODEL_CRASHED, _SERVER),
-    _wording(r"loading model|model is (still |currently )?loading|(is|still) starting", Event.LOADING, _ONLY_503),
+    _wording(
+        r"loading model|model is (still |currently )?loading|(is|still) starting|startup preload",
+        Event.LOADING,
+        _ONLY_503,
+    ),
     _wording(r"maximum pending requests|concurren(t|cy)|queue is full|no slots? available", Event.BUSY, _ONLY_503),
     _wording(r"credit balance|insufficient (credit|balance)|(credit|spend(ing)?) limit", Event.QUOTA, _CLIENT),
 )

@@ -7,6 +7,8 @@ from architect.lib.storable import storable
 LONGEST_NAME = 200
 _LARGEST_COUNT = 2**31 - 1  # of a database's integer
 
+UNREADABLE = (TypeError, AttributeError, LookupError, ValueError)  # JSON of another shape than expected
+
 
 def count_of(value: Any) -> int | None:
     """A number of things, such as tokens."""
@@ -24,3 +26,10 @@ def name_of(value: Any) -> str | None:
 def can_be_called(name: str) -> bool:
     """Whether a model's name can be kept as it is: cut or cleaned it would name no model, or another one."""
     return name.isprintable() and 0 < len(name) <= LONGEST_NAME
+
+
+def text_of(value: Any) -> str:
+    """`value`, which has to be a text; a TypeError otherwise."""
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a text is due")
+    return value

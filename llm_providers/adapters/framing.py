@@ -1,4 +1,4 @@
-"""Server-sent events out of the bytes of an answer, wherever the network has cut them.
+"""Server-sent events, or lines of JSON, out of the bytes of an answer, wherever the network has cut them.
 
 Works on bytes, so a piece that ends inside a character needs no care, and on whole pieces rather than line by line,
 because it runs once per token.
@@ -85,6 +85,31 @@ async def sse_frames(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[Sequ
         async for piece in pieces:
             yield reader.feed(piece)
     yield reader.end()
+
+
+async def json_lines(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[Sequence[bytes], None]:
+    """The lines of an answer in newline-delimited JSON, as many at a time as each piece completes; closes `pieces`.
+
+    What the server left without its line feed when it closed the connection is the last line. The limits are those
+    of `SSEReader`.
+    """
+    pending: list[bytes] = []
+    pending_length = taken = 0
+    async with aclosing(pieces):
+        async for piece in pieces:
+            taken += len(piece)
+            if taken > LONGEST_ANSWER:
+                raise ProviderFailure(Event.MALFORMED, "the answer is longer than 32 MB")
+            head, line_feed, rest = piece.rpartition(b"\n")
+            if line_feed:
+                yield [line for line in b"".join([*pending, head]).split(b"\n") if line.strip()]
+                pending, pending_length = [], 0
+            pending.append(rest)
+            pending_length += len(rest)
+            if pending_length > LONGEST_FRAME:
+                raise ProviderFailure(Event.MALFORMED, "a line is longer than 8 MB")
+    if last := b"".join(pending).strip():
+        yield [last]
 
 
 def _frames(blocks: list[bytes]) -> list[Frame]:

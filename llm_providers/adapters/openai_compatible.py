@@ -24,6 +24,7 @@ class OpenAICompatibleAdapter(Adapter):
     kind = "openai_compatible"
     title = "OpenAI-compatible server"
     length_field: ClassVar[str] = "max_tokens"
+    request_id_header: ClassVar[str] = "x-request-id"
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
@@ -42,7 +43,7 @@ class OpenAICompatibleAdapter(Adapter):
         outgoing = Outgoing("/chat/completions", is_stream=True, body=self._chat_body(call), headers=headers)
         try:
             async with exchange(self.connection, outgoing) as response:
-                answer = ChatAnswer(response.headers.get("x-request-id"))
+                answer = ChatAnswer(response.headers.get(self.request_id_header))
                 async with aclosing(sse_frames(pieces_of(response))) as batches:
                     async for frames in batches:
                         for frame in frames:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from llm_providers.adapters.failures import failure_in_stream, malformed
-from llm_providers.adapters.foreign import can_be_called, count_of
+from llm_providers.adapters.foreign import UNREADABLE, can_be_called, count_of
 from llm_providers.types import Capability, ModelDescription
 
 _EMBEDS = re.compile(r"embed|\bbge\b|minilm|\be5\b|\bgte\b", re.IGNORECASE)
@@ -18,8 +18,13 @@ def models_in(body: bytes) -> tuple[ModelDescription, ...]:
         if listed.get("error"):
             raise failure_in_stream(listed)
         return tuple(_description(entry) for entry in listed["data"] or () if can_be_called(entry["id"]))
-    except (TypeError, AttributeError, LookupError, ValueError) as error:
+    except UNREADABLE as error:
         raise malformed("not a list of models", body, error) from error
+
+
+def sounds_like_embedding(name: str) -> bool:
+    """Whether the name is like those of models that make vectors and cannot chat."""
+    return _EMBEDS.search(name) is not None
 
 
 def _description(entry: dict[str, Any]) -> ModelDescription:
@@ -27,7 +32,7 @@ def _description(entry: dict[str, Any]) -> ModelDescription:
 
 
 def _capabilities(entry: dict[str, Any]) -> frozenset[Capability]:
-    if _EMBEDS.search(entry["id"]):
+    if sounds_like_embedding(entry["id"]):
         return frozenset({Capability.EMBED})
     modalities = (entry.get("architecture") or {}).get("input_modalities") or ()
     return frozenset({Capability.CHAT, Capability.VISION} if "image" in modalities else {Capability.CHAT})

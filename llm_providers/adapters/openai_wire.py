@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from llm_providers.adapters.failures import failure_in_stream, malformed
-from llm_providers.adapters.foreign import count_of, name_of
+from llm_providers.adapters.foreign import UNREADABLE, count_of, name_of, text_of
 from llm_providers.adapters.framing import Frame
 from llm_providers.errors import Event, ProviderFailure
 from llm_providers.types import (
@@ -28,8 +28,6 @@ from llm_providers.types import (
     ToolCallDelta,
     Usage,
 )
-
-_UNREADABLE = (TypeError, AttributeError, LookupError, ValueError)  # foreign JSON of another shape than expected
 
 _FINISH_REASONS = {
     "stop": FinishReason.STOP,
@@ -143,7 +141,7 @@ class ChatAnswer:
             if event == b"error" or chunk.get("error") or chunk.get("object") == "error":
                 raise failure_in_stream(chunk)
             return self._chunk(chunk)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise malformed("not a chunk of an answer", data, error) from error
 
     def cut(self) -> ProviderFailure:
@@ -187,26 +185,26 @@ class ChatAnswer:
 
     def _delta(self, delta: dict[str, Any], events: list[AdapterEvent]) -> None:
         if text := delta.get("content"):
-            events.append(TextDelta(_text(text)))
+            events.append(TextDelta(text_of(text)))
         if thought := delta.get("reasoning_content") or delta.get("reasoning"):
-            events.append(ReasoningDelta(_text(thought)))
+            events.append(ReasoningDelta(text_of(thought)))
         if refusal := delta.get("refusal"):
             self._was_refused = True
-            events.append(TextDelta(_text(refusal)))
+            events.append(TextDelta(text_of(refusal)))
         if calls := delta.get("tool_calls"):
             events.extend(self._tool_call_deltas(calls))
 
     def _tool_call_deltas(self, pieces: list[dict[str, Any]]) -> Iterator[ToolCallDelta]:
         for piece in pieces:
             function = piece.get("function") or {}
-            arguments = _text(function.get("arguments") or "")
+            arguments = text_of(function.get("arguments") or "")
             call_id = name_of(piece.get("id"))
             index = self._index(piece.get("index"), call_id)
             if index in self._tool_calls:
                 yield ToolCallDelta(index, arguments)
                 continue
             self._tool_calls[index] = call_id or f"call_{secrets.token_hex(12)}"
-            yield ToolCallDelta(index, arguments, id=self._tool_calls[index], name=_text(function["name"]))
+            yield ToolCallDelta(index, arguments, id=self._tool_calls[index], name=text_of(function["name"]))
 
     def _index(self, stated: Any, call_id: str | None) -> int:
         """Where no index is stated, an id that is new begins the next call."""
@@ -215,12 +213,6 @@ class ChatAnswer:
         known = len(self._tool_calls)
         is_new = not known or (call_id and call_id != self._tool_calls.get(known - 1))
         return known if is_new else known - 1
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where a text is due")
-    return value
 
 
 def _usage(chunk: dict[str, Any]) -> Usage | None:
@@ -258,5 +250,5 @@ def embeddings_in(body: bytes, *, count: int) -> Embeddings:
         ordered = tuple(vectors[index] for index in range(count))
         usage = usage_of(answer.get("usage") or {})
         return Embeddings(ordered, name_of(answer.get("model")), Usage(usage.input_tokens))
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise malformed(f"not {count} vectors", body, error) from error

@@ -78,7 +78,7 @@ def _save_model(provider: Provider, model: ModelDescription, *, is_test: bool, a
             "context_length": model.context_length,
             "max_output": model.max_output,
             "is_test": is_test,
-            "is_remote": runs_elsewhere(model.name),
+            "is_remote": model.is_remote or runs_elsewhere(model.name),
             "missing_since": None,
             "seen_at": at,
         },
