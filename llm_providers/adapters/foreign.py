@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import orjson
+
 from architect.lib.storable import storable
 
 LONGEST_NAME = 200
@@ -26,6 +28,15 @@ def name_of(value: Any) -> str | None:
 def can_be_called(name: str) -> bool:
     """Whether a model's name can be kept as it is: cut or cleaned it would name no model, or another one."""
     return name.isprintable() and 0 < len(name) <= LONGEST_NAME
+
+
+def arguments_of(written: str) -> dict[str, Any]:
+    """A tool call's arguments as an object, which some wires want; what a model wrote that is none is an empty one."""
+    try:
+        arguments = orjson.loads(written)
+    except orjson.JSONDecodeError:
+        return {}
+    return arguments if isinstance(arguments, dict) else {}
 
 
 def text_of(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from llm_providers.adapters.failures import failure_in_stream, malformed
-from llm_providers.adapters.foreign import UNREADABLE, can_be_called, count_of, name_of, text_of
+from llm_providers.adapters.foreign import UNREADABLE, arguments_of, can_be_called, count_of, name_of, text_of
 from llm_providers.adapters.openai_models import sounds_like_embedding
 from llm_providers.errors import Event, ProviderFailure
 from llm_providers.types import (
@@ -97,13 +97,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 
 def _tool_call(call: ToolCall) -> dict[str, Any]:
-    """With its arguments as an object; what a model wrote that is none is sent as an empty one."""
-    try:
-        arguments = orjson.loads(call.arguments)
-    except orjson.JSONDecodeError:
-        arguments = {}
-    function = {"name": call.name, "arguments": arguments if isinstance(arguments, dict) else {}}
-    return {"id": call.id, "function": function}
+    return {"id": call.id, "function": {"name": call.name, "arguments": arguments_of(call.arguments)}}
 
 
 # --- answers -------------------------------------------------------------------------------------------------------

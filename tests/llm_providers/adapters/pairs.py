@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.fakes import localai, ollama
+from tests.fakes import anthropic, localai, ollama
+from tests.fakes.anthropic import FakeAnthropic
 from tests.fakes.behaviour import Fault
 from tests.fakes.localai import FakeLocalAI
 from tests.fakes.ollama import FakeOllama
@@ -27,7 +28,9 @@ class Pair:
 
 
 PAIRS = (
-    Pair("openai", "openai_compatible", FakeOpenAI),
+    Pair("openai", "openai", FakeOpenAI),
+    Pair("openai_compatible", "openai_compatible", FakeOpenAI),
+    Pair("anthropic", "anthropic", FakeAnthropic, lacks=anthropic.LACKS),
     Pair("llama.cpp", "openai_compatible", FakeLlamaCpp, lacks=frozenset({Fault.NO_USAGE})),
     Pair(
         "localai",

@@ -111,7 +111,7 @@ class TestAnswers:
     async def test_it_reports_usage(self, pair: Pair, paired_fake: FakeModelServer, paired_adapter: Adapter) -> None:
         taken, given, cached, _ = paired_fake.reply.usage
 
-        (usage,) = usages_in(await events_of(paired_adapter))
+        *_, usage = usages_in(await events_of(paired_adapter))
 
         assert (usage.input_tokens, usage.output_tokens) == (taken, given)
         assert usage.cached_tokens == (cached if pair.counts_cached else None)

@@ -9,6 +9,7 @@ from contextlib import aclosing
 import httpx
 import pytest
 
+from llm_providers.adapters.anthropic import AnthropicAdapter
 from llm_providers.adapters.openai_compatible import OpenAICompatibleAdapter
 from llm_providers.errors import Event, ProviderFailure
 from llm_providers.types import (
@@ -157,3 +158,18 @@ async def until_idle(server: RealLlama) -> float:
         assert time.monotonic() - began < 5, "the slot is still at work"
         await asyncio.sleep(0.01)
     return time.monotonic() - began
+
+
+async def test_it_speaks_the_messages_api_too(llama: RealLlama) -> None:
+    """llama.cpp answers at /v1/messages in Anthropic's form, so the adapter for Claude meets a real model here."""
+    adapter = AnthropicAdapter(connection(llama.base_url.removesuffix("/v1")))
+
+    events = await events_of(adapter, chat(sampling=Sampling(max_tokens=16)))
+
+    *_, usage = usages_in(events)
+    assert isinstance(events[0], AnswerOrigin)
+    assert events[0].answered_model
+    assert text_in(events)
+    assert (usage.input_tokens or 0) > 0
+    assert (usage.output_tokens or 0) > 0
+    assert isinstance(events[-1], Finished)
