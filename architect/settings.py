@@ -212,7 +212,8 @@ CHANNEL_LAYERS = {
 }
 
 # Language models
-LLM_FAILOVER_ENABLED = env.bool("LLM_FAILOVER_ENABLED", True)
+LLM_PROVIDERS_FILE = directory("LLM_PROVIDERS_FILE", default="config/llm_providers.yaml")
+LLM_FAILOVER_ENABLED = env.bool("LLM_FAILOVER_ENABLED", None)  # None: what the file says
 LLM_DEFAULT_PROVIDER = env.str("LLM_DEFAULT_PROVIDER", "ollama")
 LLM_FALLBACK_ORDER = names("LLM_FALLBACK_ORDER")
 LLM_DEFAULT_PRIVACY = env.str("LLM_DEFAULT_PRIVACY", "internal")

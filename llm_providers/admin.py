@@ -19,16 +19,34 @@ class ServedModelInline(ReadOnly, admin.TabularInline[ServedModel, Provider]):
     readonly_fields = fields
 
 
+_DECLARED = (
+    "name", "kind", "base_url", "secret_env", "is_local", "accepts_up_to", "default_model", "enabled", "priority",
+    "timeout_s", "settings",
+)  # fmt: skip
+
+
 @admin.register(Provider)
 class ProviderAdmin(admin.ModelAdmin[Provider]):
-    list_display = ("name", "kind", "base_url", "is_local", "accepts_up_to", "is_on", "health", "priority")
-    readonly_fields = ("health", "health_text", "checked_at")
+    list_display = (
+        "name", "kind", "base_url", "is_local", "accepts_up_to", "is_on", "health", "priority", "declared",
+    )  # fmt: skip
+    readonly_fields = ("health", "health_text", "checked_at", "declared")
     inlines: ClassVar = [ServedModelInline]
     actions = ("ask_for_models",)
 
     @admin.display(boolean=True, description="on")
     def is_on(self, provider: Provider) -> bool:
         return provider.is_on
+
+    @admin.display(description="in the file")
+    def declared(self, provider: Provider) -> str:
+        if not provider.is_declared:
+            return "no"
+        return f"differs: the file says {'on' if provider.enabled else 'off'}" if provider.differs_from_file else "yes"
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
+        """What the file declares is changed there: the next start would undo it here. The switch is the operator's."""
+        return (*self.readonly_fields, *_DECLARED) if obj is not None and obj.is_declared else self.readonly_fields
 
     @admin.action(description="Ask for models now", permissions=["change"])
     def ask_for_models(self, request: HttpRequest, chosen: models.QuerySet[Provider]) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 
+from llm_providers.declared.current import declaration
+from llm_providers.declared.lines import WrongFile
 from llm_providers.types import PrivacyLabel
 
 
@@ -31,6 +33,24 @@ def check_engine_model(**_: Any) -> list[CheckMessage]:
         return []
     hint = f"Name a .gguf file by its path, or one that lies in {settings.MODELS_DIR}."
     return [Warning(f"ENGINE_MODEL names no file: {named}", hint=hint, id="llm.W001")]
+
+
+@register()
+def check_providers_file(**_: Any) -> list[CheckMessage]:
+    try:
+        declared = declaration()
+    except WrongFile as failure:
+        hint = f"Mend {settings.LLM_PROVIDERS_FILE}; until then nothing of it is used."
+        return [Error(str(mistake), hint=hint, id="llm.E010") for mistake in failure.mistakes]
+    return [
+        Warning(
+            f"The key of {provider.name} stands in {settings.LLM_PROVIDERS_FILE} itself.",
+            hint="Put it into a variable and write `api_key: ${THE_VARIABLE}`.",
+            id="llm.W012",
+        )
+        for provider in declared.providers
+        if provider.literal_key
+    ]
 
 
 @register()

@@ -90,10 +90,11 @@ async def _run_through(request: ModelRequest | EmbedRequest, record: Record) -> 
 
 
 async def _chain(request: ModelRequest | EmbedRequest, record: Record) -> Plan:
-    policy = OrderPolicy(
-        settings.LLM_DEFAULT_PROVIDER, tuple(settings.LLM_FALLBACK_ORDER), settings.LLM_FAILOVER_ENABLED
-    )
-    chain = plan(await snapshot_keeper().current(), request, policy)
+    snapshot = await snapshot_keeper().current()
+    # The environment wins over the file.
+    falls_over = snapshot.failover.enabled if settings.LLM_FAILOVER_ENABLED is None else settings.LLM_FAILOVER_ENABLED
+    policy = OrderPolicy(settings.LLM_DEFAULT_PROVIDER, tuple(settings.LLM_FALLBACK_ORDER), falls_over)
+    chain = plan(snapshot, request, policy)
     record.follow(chain)
     return chain
 

@@ -99,7 +99,7 @@ def _provider_state(row: Provider) -> ProviderState:
 
 def _state_sentence(providers: list[ProviderState]) -> tuple[str, str]:
     """(sentence, tone) for the top of the page."""
-    taking_part = [provider for provider in providers if provider.status != "off"]
+    taking_part = [provider for provider in providers if provider.status not in ("off", Health.ABSENT)]
     up = [provider for provider in taking_part if provider.status == Health.UP]
     if not taking_part:
         return _("No model is set up yet"), "warning"

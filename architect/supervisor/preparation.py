@@ -25,6 +25,7 @@ def prepare(tell: Callable[[str], None]) -> str | None:
         for name in discard_unreadable(settings.BROKER_DIR):
             tell(f"Removed {name}, which was not written to its end; nothing is lost by that.")
         _migrate(tell)
+        _sync_providers(tell)
         _collect_static_files(tell)
         return setup_link()
     except DatabaseFailure as failure:
@@ -41,6 +42,19 @@ def _migrate(tell: Callable[[str], None]) -> None:
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         tell("Preparing the database …")
         call_command("migrate", verbosity=0, interactive=False)
+
+
+def _sync_providers(tell: Callable[[str], None]) -> None:
+    from llm_providers.declared.current import declaration  # noqa: PLC0415 - the room has models
+    from llm_providers.declared.lines import WrongFile  # noqa: PLC0415
+    from llm_providers.sync import sync  # noqa: PLC0415
+
+    try:
+        synced = sync(declaration())
+    except WrongFile as failure:
+        raise CannotStart(f"{settings.LLM_PROVIDERS_FILE} is not as it has to be.\n{failure}") from failure
+    if synced.differing:
+        tell(f"Switched by an operator, other than the file says: {', '.join(synced.differing)}.")
 
 
 def _collect_static_files(tell: Callable[[str], None]) -> None:

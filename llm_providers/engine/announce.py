@@ -23,12 +23,12 @@ def announce(*, base_url: str, model: str, is_test: bool, context_length: int | 
 
 
 @transaction.atomic
-def withdraw(*, problem: str) -> None:
+def withdraw(*, problem: str, health: Health = Health.DOWN) -> None:
     """The engine does not answer; `problem` says why in a sentence. Its models are not offered any more."""
     engine = _engine_row()
     Provider.objects.filter(pk=engine.pk).update(base_url="")
     save_models(engine, [])
-    save_health(engine, Health.DOWN, problem)
+    save_health(engine, health, problem)
     configuration_changed()
 
 

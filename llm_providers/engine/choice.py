@@ -6,7 +6,7 @@ NoUsableModel
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,22 +71,25 @@ class Choice:
     changed_ns: int = 0
 
 
-def choose(files: Sequence[ModelFile], *, named: str) -> Choice | None:
+def choose(files: Sequence[ModelFile], *, named: str, refused: Collection[Choice] = ()) -> Choice | None:
     """The model that ENGINE_MODEL names, else the newest; None if there is none, which means the test model.
 
-    `named` is a path, a file name or a file name without its ending. Raises `NoUsableModel`.
+    `named` is a path, a file name or a file name without its ending. `refused` could not be loaded: the newest of
+    the others is chosen, if there is any. Raises `NoUsableModel`.
     """
     models = [file for file in files if not file.is_projector and not file.is_later_part]
     if named:
-        chosen: ModelFile | None = _named(models, named=named)
-    else:
-        chosen = max(
-            (file for file in models if not file.only_embeds),
-            key=lambda file: (file.changed_ns, file.path.name),
-            default=None,
-        )
-    if chosen is None:
-        return None
+        return _choice(files, _named(models, named=named))
+    chatting = sorted(
+        (file for file in models if not file.only_embeds),
+        key=lambda file: (file.changed_ns, file.path.name),
+        reverse=True,
+    )
+    choices = [_choice(files, file) for file in chatting]
+    return next((choice for choice in choices if choice not in refused), choices[0] if choices else None)
+
+
+def _choice(files: Sequence[ModelFile], chosen: ModelFile) -> Choice:
     return Choice(
         path=chosen.path,
         name=chosen.model_name,

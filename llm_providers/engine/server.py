@@ -12,6 +12,7 @@ from llm_providers.engine.announce import announce, other_models_seen, withdraw
 from llm_providers.engine.choice import TEST_MODEL, Choice, ModelFile, NoUsableModel, choose
 from llm_providers.engine.folder import look
 from llm_providers.engine.llama_process import CannotLoad, LlamaProcess
+from llm_providers.models.provider import Health
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 2.0
@@ -49,16 +50,18 @@ class Engine:
         self._always = always
         self._files: Sequence[ModelFile] | None = None
         self._llama: LlamaProcess | None = None
-        self._given_up: Choice | None = None
+        self._refused: set[Choice] = set()
         self._told = ""
 
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set. Raises `EngineDied`."""
         try:
+            # What a killed process announced is a port that may be anybody's by now.
+            withdraw(problem="The engine is starting.", health=Health.UNKNOWN)
             while not stop.is_set():
                 self._look(stop)
                 stop.wait(LOOK_EVERY_S)
-            withdraw(problem="The engine was stopped.")
+            withdraw(problem="The engine was stopped.", health=Health.ABSENT)
         finally:
             self._end_llama()
 
@@ -72,8 +75,8 @@ class Engine:
             self._stand_down(str(problem))
             return
         if wanted is None:
-            self._stand_down(NOT_NEEDED)
-        elif wanted != self._given_up and (self._llama is None or self._llama.choice != wanted):
+            self._stand_down(NOT_NEEDED, health=Health.ABSENT)
+        elif wanted not in self._refused and (self._llama is None or self._llama.choice != wanted):
             self._serve(wanted, stop)
 
     def _folder_is_at_rest(self) -> bool:
@@ -87,7 +90,7 @@ class Engine:
         return before == files
 
     def _wanted(self) -> Choice | None:
-        chosen = choose(self._files or (), named=self._places.named)
+        chosen = choose(self._files or (), named=self._places.named, refused=self._refused)
         if chosen is not None:
             return chosen
         if not self._always and other_models_seen():
@@ -98,17 +101,17 @@ class Engine:
 
     def _serve(self, choice: Choice, stop: threading.Event) -> None:
         self._end_llama()
-        withdraw(problem=f"The engine is loading {choice.name}.")
+        withdraw(problem=f"The engine is loading {choice.name}.", health=Health.UNKNOWN)
         self._llama = LlamaProcess(choice, log=self._places.log)
         try:
             served = self._llama.wait_until_ready(stop)
         except CannotLoad as problem:
-            self._given_up = choice
+            self._refused.add(choice)
             self._stand_down(f"{problem} Its messages are in {self._places.log}.")
             return
         if served is None:
             return
-        self._told, self._given_up = "", None
+        self._told = ""
         announce(
             base_url=f"{served.address}/v1",
             model=choice.name,
@@ -119,12 +122,12 @@ class Engine:
         note = ", which answers in random words; put a GGUF file into models/ for a real one" if choice.is_test else ""
         logger.info("Serving %s at %s%s", choice.name, served.address, note)
 
-    def _stand_down(self, problem: str) -> None:
+    def _stand_down(self, problem: str, *, health: Health = Health.DOWN) -> None:
         """Serves nothing until something changes, and says why once."""
         self._end_llama()
         if problem != self._told:
             self._told = problem
-            withdraw(problem=problem)
+            withdraw(problem=problem, health=health)
             logger.warning("%s", problem)
 
     def _raise_if_died(self) -> None:

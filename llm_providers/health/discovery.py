@@ -9,16 +9,17 @@ from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.utils.timezone import now
 
-from llm_providers.errors import ProviderFailure
+from llm_providers.errors import Event, ProviderFailure
 from llm_providers.models import Provider, ServedModel
 from llm_providers.models.provider import Health
-from llm_providers.routing.connections import adapter_for
+from llm_providers.routing.connections import adapter_for, has_its_key
 from llm_providers.routing.keeper import configuration_changed, provider_entry
 from llm_providers.routing.snapshot import runs_elsewhere
 from llm_providers.types import ModelDescription
 
 logger = logging.getLogger(__name__)
 _PATIENCE_S = 5.0
+_NOBODY_THERE = (Event.REFUSED, Event.CONNECT_TIMEOUT)
 
 
 def discover(provider: Provider) -> None:
@@ -26,19 +27,35 @@ def discover(provider: Provider) -> None:
 
     What the built-in engine serves is what its own process announced, which knows more than the wire tells.
     """
-    if not provider.base_url:
-        save_health(provider, Health.DOWN, "It has no address yet.")
+    reason = _not_set_up(provider)
+    if reason is not None:
+        if not provider.is_engine:  # the engine itself says why it has no address
+            save_health(provider, Health.ABSENT, reason)
         return
     try:
         offered = async_to_sync(_ask)(provider)
     except ProviderFailure as failure:
-        save_health(provider, Health.DOWN, failure.detail)
+        save_health(provider, *_health_after(failure, provider))
     except TimeoutError:
         save_health(provider, Health.DOWN, f"It did not answer within {_PATIENCE_S:g} s.")
     else:
         if not provider.is_engine:
             save_models(provider, offered)
         save_health(provider, Health.UP, "")
+
+
+def _not_set_up(provider: Provider) -> str | None:
+    """What is missing before it can be asked at all."""
+    if not provider.base_url:
+        return "It has no address yet."
+    return None if has_its_key(provider.name, provider.secret_env) else f"Set {provider.secret_env} to use it."
+
+
+def _health_after(failure: ProviderFailure, provider: Provider) -> tuple[Health, str]:
+    """A port where nobody ever answered is not down: most machines run one server of the few that we know."""
+    if failure.event in _NOBODY_THERE and not provider.served_models.exists():
+        return Health.ABSENT, f"Nothing answers at {provider.base_url} yet."
+    return Health.DOWN, failure.detail
 
 
 @transaction.atomic

@@ -1,6 +1,16 @@
 """The rows of this room: who can answer, and what every call left behind."""
 
+from llm_providers.models.failover import FailoverSettings
 from llm_providers.models.provider import Provider, ServedModel
 from llm_providers.models.request import Attempt, AttemptState, Request, RequestContent, RequestState
 
-__all__ = ["Attempt", "AttemptState", "Provider", "Request", "RequestContent", "RequestState", "ServedModel"]
+__all__ = [
+    "Attempt",
+    "AttemptState",
+    "FailoverSettings",
+    "Provider",
+    "Request",
+    "RequestContent",
+    "RequestState",
+    "ServedModel",
+]

@@ -18,6 +18,8 @@ class Health(models.TextChoices):
     UNKNOWN = "unknown"
     UP = "up"
     DOWN = "down"
+    ABSENT = "absent"
+    """Nobody set it up here, or it is not needed: nothing is wrong, and nothing answers."""
 
 
 class Provider(models.Model):
@@ -52,6 +54,7 @@ class Provider(models.Model):
     enabled_override = models.BooleanField(
         null=True, blank=True, help_text="An operator's switch; it wins over what the file declares."
     )
+    is_declared = models.BooleanField(default=False, editable=False)
     priority = models.IntegerField(default=100, help_text="Lower is asked first.")
     timeout_s = models.FloatField(null=True, blank=True, help_text="Patience for the first word of a loaded model.")
     settings = models.JSONField(default=dict, blank=True)
@@ -81,6 +84,11 @@ class Provider(models.Model):
     @property
     def is_engine(self) -> bool:
         return self.name == ENGINE
+
+    @property
+    def differs_from_file(self) -> bool:
+        """An operator switched it other than its file says."""
+        return self.is_declared and self.is_on != self.enabled
 
     def clean(self) -> None:
         if self.name == ENGINE and self.pk is None:

@@ -6,6 +6,7 @@ from django.conf import settings
 
 from llm_providers.adapters.base import Adapter, Connection
 from llm_providers.adapters.registry import adapters
+from llm_providers.declared.current import literal_key
 from llm_providers.routing.snapshot import ProviderEntry
 
 
@@ -19,6 +20,17 @@ def adapter_of(kind: str, connection: Connection) -> Adapter:
     return adapters()[kind](connection)
 
 
+def has_its_key(name: str, secret_env: str) -> bool:
+    """Whether the provider can be called at all: where it names a variable, that has a value."""
+    return not secret_env or bool(_secret_of(name, secret_env))
+
+
+def _secret_of(name: str, secret_env: str) -> str | None:
+    if secret_env:
+        return settings.SECRET_ENVIRONMENT.get(secret_env) or None
+    return literal_key(name)
+
+
 def connection_to(provider: ProviderEntry) -> Connection:
     """Where the provider is, with its secret fresh from the environment."""
     return Connection(
@@ -26,6 +38,6 @@ def connection_to(provider: ProviderEntry) -> Connection:
         base_url=provider.base_url,
         is_local=provider.is_local,
         accepts_up_to=provider.accepts_up_to,
-        secret=settings.SECRET_ENVIRONMENT.get(provider.secret_env) if provider.secret_env else None,
+        secret=_secret_of(provider.name, provider.secret_env),
         connect_timeout_s=provider.connect_timeout_s,
     )

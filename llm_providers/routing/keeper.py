@@ -1,6 +1,7 @@
 """Keeps the snapshot of this process true: it is read again whenever its topic's number has changed."""
 
 import threading
+from dataclasses import fields
 from functools import cache
 
 from channels.db import database_sync_to_async
@@ -8,8 +9,8 @@ from django.db import models, transaction
 
 from architect.live.services import touch
 from architect.live.watcher import watcher
-from llm_providers.models import Provider, ServedModel
-from llm_providers.routing.snapshot import ModelEntry, ProviderEntry, Snapshot
+from llm_providers.models import FailoverSettings, Provider, ServedModel
+from llm_providers.routing.snapshot import FailoverPolicy, ModelEntry, ProviderEntry, Snapshot
 from llm_providers.types import Capability, PrivacyLabel
 
 TOPIC = "providers"
@@ -68,7 +69,16 @@ def read_snapshot() -> Snapshot:
         provider_entry(row, tuple(map(_model_entry, row.served_models.all())))
         for row in Provider.objects.prefetch_related(offered)
     )
-    return Snapshot(providers, real_model_was_seen=ServedModel.objects.of_others_than_the_engine().exists())
+    return Snapshot(
+        providers,
+        real_model_was_seen=ServedModel.objects.of_others_than_the_engine().exists(),
+        failover=_failover_policy(),
+    )
+
+
+def _failover_policy() -> FailoverPolicy:
+    stored = FailoverSettings.objects.filter(pk=1).values(*(field.name for field in fields(FailoverPolicy))).first()
+    return FailoverPolicy(**stored) if stored else FailoverPolicy()
 
 
 def provider_entry(row: Provider, offered: tuple[ModelEntry, ...] = ()) -> ProviderEntry:
@@ -83,8 +93,8 @@ def provider_entry(row: Provider, offered: tuple[ModelEntry, ...] = ()) -> Provi
         default_model=row.default_model,
         secret_env=row.secret_env,
         timeout_s=row.timeout_s or (_LOCAL_TIMEOUT_S if row.is_local else _REMOTE_TIMEOUT_S),
-        connect_timeout_s=1.0 if row.is_local else 3.0,
-        stall_timeout_s=30.0 if row.is_local else 20.0,
+        connect_timeout_s=row.settings.get("connect_timeout") or (1.0 if row.is_local else 3.0),
+        stall_timeout_s=row.settings.get("stall_timeout") or (30.0 if row.is_local else 20.0),
         is_engine=row.is_engine,
         models=offered,
     )

@@ -40,7 +40,20 @@ class ProviderEntry:
     models: tuple[ModelEntry, ...] = ()
 
     def model_named(self, name: str) -> ModelEntry | None:
-        return next((model for model in self.models if model.name == name), None)
+        """The model of that name; `llama3.2` means `llama3.2:latest`, as it does to Ollama."""
+        spelled = (name, f"{name}:latest")
+        return next((model for model in self.models if model.name in spelled), None)
+
+
+@dataclass(frozen=True, slots=True)
+class FailoverPolicy:
+    """What the file's `failover:` block says; times in seconds."""
+
+    enabled: bool = True
+    retry_on_error: bool = True
+    max_retries: int = 2
+    failure_threshold: int = 5
+    recovery_timeout_s: float = 300.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,7 @@ class Snapshot:
 
     providers: tuple[ProviderEntry, ...] = ()
     real_model_was_seen: bool = False
+    failover: FailoverPolicy = FailoverPolicy()
 
     @cached_property
     def by_name(self) -> dict[str, ProviderEntry]:

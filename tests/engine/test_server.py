@@ -95,7 +95,7 @@ def test_without_a_model_it_serves_the_test_model_and_withdraws_it_at_its_end(en
 
     assert command.end() == 0
 
-    assert (offered(), health()) == ([], ("down", "The engine was stopped."))
+    assert (offered(), health()) == ([], ("absent", "The engine was stopped."))
 
 
 def test_a_model_that_is_put_into_the_folder_takes_over(engine):
@@ -133,7 +133,7 @@ def test_auto_leaves_the_field_to_a_provider_that_served_a_model(engine):
 
     command = engine()
 
-    until(lambda: health()[0] == "down", engine=command)
+    until(lambda: health()[0] == "absent", engine=command)
     assert health()[1].startswith("Another provider serves models")
 
 

@@ -75,6 +75,28 @@ def test_one_provider_that_cannot_be_asked_does_not_hold_up_the_others(localai, 
     assert "Traceback" in caplog.text
 
 
+def test_a_port_where_nobody_ever_answered_is_not_down(localai, fake):
+    fake.fault = Fault.REFUSE
+
+    discover(localai)
+
+    localai.refresh_from_db()
+    assert (localai.health, localai.health_text) == ("absent", f"Nothing answers at {fake.base_url} yet.")
+
+
+def test_a_provider_without_its_key_is_never_called_and_says_what_to_set(fake, settings):
+    settings.SECRET_ENVIRONMENT = {"ANTHROPIC_API_KEY": ""}
+    claude = Provider.objects.create(
+        name="claude", kind="anthropic", base_url=fake.origin, secret_env="ANTHROPIC_API_KEY"
+    )
+
+    discover(claude)
+
+    claude.refresh_from_db()
+    assert (claude.health, claude.health_text) == ("absent", "Set ANTHROPIC_API_KEY to use it.")
+    assert fake.connections_seen == 0
+
+
 def test_a_provider_without_an_address_says_so():
     nowhere = Provider.objects.create(name="nowhere", kind="openai_compatible", is_local=True)
 
