@@ -7,11 +7,15 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "architect.settings")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    import architect.celery  # noqa: F401 - binds the application that wake-ups are sent with
+    try:
+        import architect.celery  # noqa: F401 - binds the application that wake-ups are sent with
 
-    execute_from_command_line(sys.argv)
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as failure:
+        sys.exit(f"A setting in the environment or in .env can't be read: {failure}")
 
 
 if __name__ == "__main__":

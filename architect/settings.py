@@ -4,22 +4,24 @@ This is the only module that reads the environment. `.env.example` lists every v
 """
 
 import os
+import zlib
 import zoneinfo
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import django_stubs_ext
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from architect.lib.readable_env import ReadableEnv
 from architect.lib.secret_file import secret_from_file
 
 # Lets classes such as ModelAdmin name their model in brackets, which the type checker wants and Django does not have.
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = ReadableEnv()
 # A variable that is already set wins over the file.
 env.read_env(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
 
@@ -112,6 +114,10 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "accounts:sign_in"
 LOGIN_REDIRECT_URL = "dashboard:home"
 LOGOUT_REDIRECT_URL = "accounts:sign_in"
+# Cookies do not tell ports apart: two instances on one host must not sign each other's people out.
+_INSTANCE = f"{zlib.crc32(str(VAR_DIR).encode()):08x}"
+SESSION_COOKIE_NAME = f"session_{_INSTANCE}"
+CSRF_COOKIE_NAME = f"csrf_{_INSTANCE}"
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 30 * 24 * 3600
 
@@ -164,10 +170,13 @@ STORAGES = {
 
 # Data. `disk` survives a loss of power, `process` the death of any of our processes.
 LLM_DURABILITY = env.str("LLM_DURABILITY", "disk")
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'architect.sqlite3'}")}
+_SQLITE = "django.db.backends.sqlite3"
+# A path is no URL: the folder may be called c++, or have a # in its name.
+_in_var: dict[str, Any] = {"ENGINE": _SQLITE, "NAME": str(VAR_DIR / "architect.sqlite3")}
+DATABASES = {"default": env.database("DATABASE_URL") if env.str("DATABASE_URL", "") else _in_var}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _database = DATABASES["default"]
-if _database["ENGINE"] == "django.db.backends.sqlite3":
+if _database["ENGINE"] == _SQLITE:
     _synchronous = "NORMAL" if LLM_DURABILITY == "process" else "FULL"
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",

@@ -85,6 +85,29 @@ def test_an_unknown_time_zone_names_the_variable_and_what_to_write():
     assert "TIME_ZONE is 'Mars/Olympus'; write a name such as UTC or Europe/Berlin." in said
 
 
+def test_the_command_line_tells_a_wrong_value_in_one_line():
+    said = run_check(PORT="abc").stderr
+
+    assert said == "A setting in the environment or in .env can't be read: PORT is 'abc'; write a whole number.\n"
+
+
+def test_a_folder_may_be_called_what_it_likes(tmp_path):
+    folder = tmp_path / "c++ #1 50%?"
+    folder.mkdir()
+    ask = "from django.conf import settings; print(settings.DATABASES['default']['NAME'])"
+
+    told = subprocess.run(
+        [sys.executable, "-c", ask],
+        cwd=ROOT,
+        env={**os.environ, "VAR_DIR": str(folder), "DATABASE_URL": "", "DJANGO_SETTINGS_MODULE": "architect.settings"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert told.stdout.strip() == str(folder / "architect.sqlite3")
+
+
 @pytest.mark.django_db
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="a matter of SQLite's file")
 def test_a_new_sqlite_file_gives_space_back_and_a_connection_waits_for_no_writer():

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.views.decorators.cache import cache_control, never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from architect.accounts.models import User
@@ -48,7 +48,7 @@ def favicon(_request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @never_cache
-@require_GET
+@require_safe
 def healthz(_request: HttpRequest) -> HttpResponse:
     """The process answers; it says nothing about the database."""
     return HttpResponse("ok", content_type="text/plain")
@@ -56,7 +56,7 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @never_cache
-@require_GET
+@require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
     """Whether pages can be served: the database answers and is up to date."""
     try:

@@ -12,6 +12,7 @@ from typing import Any
 import celery
 from django.db import Error as DatabaseFailure
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils.timezone import now
 from kombu.exceptions import OperationalError
 
@@ -66,7 +67,10 @@ def sweep() -> None:
     for lost in Job.objects.abandoned(at=frozen_now):
         kind = kind_named(lost.kind)
         if kind is None or lost.attempts >= kind.max_attempts:
-            _finish(lost.lease_token, error=f"Its worker died {lost.attempts} times.")
+            # Not by its token alone: the worker may have come back and renewed its lease meanwhile.
+            _end(
+                Job.objects.abandoned(at=frozen_now).filter(pk=lost.pk), error=f"Its worker died {lost.attempts} times."
+            )
             continue
         Job.objects.abandoned(at=frozen_now).filter(pk=lost.pk).update(
             state=JobState.QUEUED, lease_token=None, lease_until=None, woken_at=None
@@ -85,13 +89,13 @@ def _retry_later(failed: Job, *, kind: JobKind, token: uuid.UUID, error: str) ->
     )
 
 
-def _finish(token: uuid.UUID | None, *, error: str) -> None:
-    if token is None:
-        return
+def _finish(token: uuid.UUID, *, error: str) -> None:
+    _end(Job.objects.held_by(token), error=error)
+
+
+def _end(ended: QuerySet[Job], *, error: str) -> None:
     state = JobState.FAILED if error else JobState.DONE
-    Job.objects.held_by(token).update(
-        state=state, finished_at=now(), error_text=error, lease_token=None, lease_until=None
-    )
+    ended.update(state=state, finished_at=now(), error_text=error, lease_token=None, lease_until=None)
 
 
 def _renew(token: uuid.UUID) -> None:

@@ -40,8 +40,9 @@ class GroupCommit:
 
     def submit(self, work: Callable[[], T]) -> "Future[T]":
         outcome: Future[T] = Future()
-        self._writes.put(_Write(work, outcome))
-        self._ensure_thread()
+        with self._starting:
+            self._writes.put(_Write(work, outcome))
+            self._ensure_thread()
         return outcome
 
     async def commit(self, work: Callable[[], T]) -> T:
@@ -53,34 +54,22 @@ class GroupCommit:
         """Writes out what waits and ends the thread; the next `submit` starts another."""
         with self._starting:
             thread, self._thread = self._thread, None
+            writes, self._writes = self._writes, queue.SimpleQueue()  # what is submitted from now on is for the next
         if thread is not None:
-            self._writes.put(None)
+            writes.put(None)
             thread.join()
 
     def _ensure_thread(self) -> None:
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
-                self._thread.start()
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, args=(self._writes,), name="group-commit", daemon=True)
+            self._thread.start()
 
-    def _run(self) -> None:
+    def _run(self, writes: "queue.SimpleQueue[_Write | None]") -> None:
         try:
-            while batch := self._next_batch():
+            while batch := _next_batch(writes):
                 self._write(batch)
         finally:
             connection.close()
-
-    def _next_batch(self) -> list[_Write]:
-        batch: list[_Write] = []
-        write = self._writes.get()
-        while write is not None:
-            batch.append(write)
-            if len(batch) == _BATCH or self._writes.empty():
-                return batch
-            write = self._writes.get_nowait()
-        if batch:
-            self._writes.put(None)
-        return batch
 
     def _write(self, batch: list[_Write]) -> None:
         try:
@@ -106,6 +95,20 @@ class GroupCommit:
             results = _committed(batch)
         self.commits += 1
         return results
+
+
+def _next_batch(writes: "queue.SimpleQueue[_Write | None]") -> list[_Write]:
+    """All that waits, up to 256; nothing at the end."""
+    batch: list[_Write] = []
+    write = writes.get()
+    while write is not None:
+        batch.append(write)
+        if len(batch) == _BATCH or writes.empty():
+            return batch
+        write = writes.get_nowait()
+    if batch:
+        writes.put(None)
+    return batch
 
 
 def _committed(batch: list[_Write]) -> list[Any]:

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable
 from functools import cache
 
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseFailure
+from django.db import connection
 
 from architect.live.models import Topic
 
@@ -62,7 +63,7 @@ class Watcher:
             self._listeners.pop(key, None)
 
     def _ensure_thread(self) -> None:
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             self._end = threading.Event()
             self._thread = threading.Thread(target=self._run, args=(self._end,), name="live-watcher", daemon=True)
             self._thread.start()
@@ -84,7 +85,7 @@ class Watcher:
         wanted = frozenset[str]().union(*(topics for topics, _ in listeners))
         try:
             numbers = dict(Topic.objects.filter(name__in=wanted).values_list("name", "number"))
-        except DatabaseError as failure:
+        except DatabaseFailure as failure:
             logger.warning("Live updates wait for the database: %s", failure)
             connection.close()
             return
@@ -92,7 +93,15 @@ class Watcher:
         self._numbers.update({name: numbers.get(name, 0) for name in wanted})
         for topics, heard in listeners:
             for topic in sorted(topics & changed):
-                heard(topic)
+                _tell(heard, topic)
+
+
+def _tell(heard: Heard, topic: str) -> None:
+    try:
+        heard(topic)
+    except Exception:
+        # The thread serves all listeners of the process, so one that fails costs nobody else the news.
+        logger.exception("A listener failed at a change of %s", topic)
 
 
 @cache

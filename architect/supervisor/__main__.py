@@ -32,6 +32,7 @@ def main() -> int:
 
 
 def _run(output: Output, *, started_at: float) -> None:
+    os.umask(0o077)  # what people ask and models answer lies under var/
     settings = load_settings()
     check_choices(server=settings.SERVER, engine=settings.ENGINE_ENABLED)
     with contextlib.closing(lock_folder(settings.VAR_DIR)):

@@ -30,7 +30,9 @@ def load_settings() -> "LazySettings":
     except OSError as failure:
         raise unwritable(Path(failure.filename or ".").parent, failure) from failure
     except (ImproperlyConfigured, ValueError) as failure:
-        raise CannotStart(f"A setting in the environment or in .env can't be read: {failure}.") from failure
+        raise CannotStart(
+            f"A setting in the environment or in .env can't be read: {str(failure).rstrip('.')}."
+        ) from failure
     return settings
 
 
@@ -50,7 +52,7 @@ def check_port(*, host: str, port: int) -> None:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except socket.gaierror as failure:
+    except (socket.gaierror, UnicodeError) as failure:  # the latter for an empty part, as in a..b
         raise CannotStart(f"HOST={host} is no address of this machine; 127.0.0.1 is the usual one.") from failure
     except OSError as failure:
         raise _port_problem(host, port, failure) from failure
@@ -73,7 +75,7 @@ def lock_folder(var_dir: Path) -> TextIO:
     Raises `CannotStart` if the folder can't be written or another process holds it.
     """
     try:
-        var_dir.mkdir(parents=True, exist_ok=True)
+        var_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (var_dir / "supervisor.lock").open("a+")
     except OSError as failure:
         raise unwritable(var_dir, failure) from failure

@@ -7,6 +7,7 @@ from pathlib import Path
 import django
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
+from django.core.checks import CheckMessage, run_checks
 from django.core.management import call_command
 from django.db import Error as DatabaseFailure
 from django.db import connection, connections
@@ -21,6 +22,7 @@ def prepare(tell: Callable[[str], None]) -> str | None:
     django.setup()
     from architect.accounts.services import setup_link  # noqa: PLC0415 - it has models, so only after the set-up
 
+    _check(tell)
     try:
         for name in discard_unreadable(settings.BROKER_DIR):
             tell(f"Removed {name}, which was not written to its end; nothing is lost by that.")
@@ -35,6 +37,21 @@ def prepare(tell: Callable[[str], None]) -> str | None:
         raise unwritable(Path(failure.filename or settings.VAR_DIR), failure) from failure
     finally:
         connections.close_all()
+
+
+def _check(tell: Callable[[str], None]) -> None:
+    """What Django and our rooms find wrong with the settings, in their words."""
+    found = run_checks()
+    errors = [message for message in found if message.is_serious()]
+    if errors:
+        raise CannotStart("\n".join(map(_in_words, errors)))
+    for message in found:
+        if not message.is_silenced():
+            tell(_in_words(message))
+
+
+def _in_words(message: CheckMessage) -> str:
+    return " ".join(filter(None, (str(message.msg), message.hint, f"({message.id})")))
 
 
 def _migrate(tell: Callable[[str], None]) -> None:

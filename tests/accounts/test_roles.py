@@ -47,4 +47,5 @@ def test_every_page_but_the_open_ones_wants_a_person(client):
     assert client.get("/settings/profile/").headers["Location"].startswith("/sign-in/")
     assert client.get("/models-help/").headers["Location"].startswith("/sign-in/")
     assert client.get("/healthz").content == b"ok"
+    assert client.head("/healthz").status_code == 200
     assert client.get("/readyz").json() == {"ready": True}

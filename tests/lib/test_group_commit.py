@@ -105,6 +105,24 @@ def test_closing_writes_out_what_waits():
     assert Topic.objects.filter(name="last").exists()
 
 
+def test_what_is_submitted_while_it_closes_is_written_too(writes):
+    closing = threading.Event()
+
+    def close_again_and_again():
+        while not closing.is_set():
+            writes.close()
+
+    closer = threading.Thread(target=close_again_and_again)
+    closer.start()
+    outcomes = [writes.submit(lambda n=n: Topic.objects.create(name=f"t{n}")) for n in range(200)]
+    named = {outcome.result(timeout=20).name for outcome in outcomes}
+    closing.set()
+    closer.join(20)
+
+    assert len(named) == 200
+    assert not closer.is_alive()
+
+
 def test_each_batch_is_one_transaction(writes):
     inside = writes.submit(lambda: transaction.get_connection().in_atomic_block).result(5)
 

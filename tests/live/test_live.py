@@ -59,6 +59,19 @@ def test_a_change_is_heard(ear):
     assert ear.heard == ["a"]
 
 
+def test_a_listener_that_fails_costs_nobody_else_the_news(watcher, ear, caplog):
+    def fail(_topic):
+        raise RuntimeError("a socket that is gone")
+
+    for _ in range(3):  # one of them comes before the other one, whatever the order
+        watcher.listen(frozenset({"a"}), fail)
+    touch("a")
+
+    ear.wait()
+    assert set(ear.heard) == {"a"}
+    assert "A listener failed" in caplog.text
+
+
 def test_a_change_of_another_topic_is_not_heard(ear, watcher):
     other = Ear()
     watcher.listen(frozenset({"b"}), other)

@@ -9,6 +9,8 @@ import pytest
 from architect.supervisor.preflight import CannotStart, check_choices, check_port, lock_folder, unwritable
 from tests.processes import ROOT, environment
 
+UNREADABLE = "A setting in the environment or in .env can't be read:"
+
 
 def supervisor(**variables: str) -> "subprocess.CompletedProcess[str]":
     """`make run` with these settings, where it is expected to give up at once."""
@@ -35,7 +37,7 @@ def test_it_names_the_port_in_use_and_how_to_take_another(busy_port):
         check_port(host="127.0.0.1", port=busy_port)
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "a..b"])
 def test_it_says_that_an_address_is_not_of_this_machine(host):
     with pytest.raises(CannotStart, match=f"^HOST={host} is no address of this machine"):
         check_port(host=host, port=8000)
@@ -82,7 +84,10 @@ def test_a_full_disk_is_told_apart_from_a_forbidden_folder():
     ("variables", "sentence"),
     [
         ({"SERVER": "gunicorn"}, "SERVER=gunicorn is neither"),
-        ({"PORT": "eight"}, "A setting in the environment or in .env can't be read:"),
+        ({"PORT": "eight"}, f"{UNREADABLE} PORT is 'eight'; write a whole number.\n"),
+        ({"DEBUG": "maybe"}, f"{UNREADABLE} DEBUG is 'maybe'; write true or false.\n"),
+        ({"DATABASE_URL": "nonsense"}, f"{UNREADABLE} DATABASE_URL is no address of a database; write postgres://"),
+        ({"LLM_DURABILITY": "maybe"}, "LLM_DURABILITY is 'maybe'. Write one of disk, process. (llm.E001)"),
         ({"VAR_DIR": "/dev/null/var"}, "The folder /dev/null/var can't be written"),
         ({"HOST": "192.0.2.1"}, "HOST=192.0.2.1 is no address of this machine"),
         ({"DATABASE_URL": "sqlite:////nowhere/at/all.sqlite3"}, "The database /nowhere/at/all.sqlite3 can't be used:"),
