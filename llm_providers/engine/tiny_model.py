@@ -68,6 +68,8 @@ def write(  # noqa: PLR0913 - the sizes of a model are one set of numbers
     tokens = vocabulary()
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f"{path.name}.*"):  # by a process that was killed while it wrote
+        left.unlink()
     writer = gguf.GGUFWriter(draft, "llama")
     try:
         _describe(writer, shape=shape, tokens=tokens)
