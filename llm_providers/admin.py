@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from architect.jobs.services import enqueue
 from architect.lib.read_only import ReadOnly, ReadOnlyAdmin
 from llm_providers.jobs import discover_models
-from llm_providers.models import Attempt, Provider, Request, RequestContent, ServedModel
-from llm_providers.services import delete_provider, save_provider
+from llm_providers.models import Attempt, Breaker, BreakerEvent, Provider, Request, RequestContent, ServedModel
+from llm_providers.services import delete_provider, force_breaker, reset_breaker, save_provider
 
 
 class ServedModelInline(ReadOnly, admin.TabularInline[ServedModel, Provider]):
@@ -64,6 +64,43 @@ class ProviderAdmin(admin.ModelAdmin[Provider]):
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Provider]) -> None:
         for provider in queryset:
             delete_provider(provider, person=_person(request))
+
+
+class BreakerEventInline(ReadOnly, admin.TabularInline[BreakerEvent, Breaker]):
+    model = BreakerEvent
+    extra = 0
+    fields = ("at", "from_state", "to_state", "reason", "actor_name")
+    readonly_fields = fields
+
+
+@admin.register(Breaker)
+class BreakerAdmin(ReadOnlyAdmin):
+    list_display = (
+        "__str__", "scope", "state", "forced", "reason", "consecutive_failures", "open_count", "open_until",
+    )  # fmt: skip
+    list_filter: ClassVar = ["state", "scope"]
+    list_select_related: ClassVar = ["provider"]
+    inlines: ClassVar = [BreakerEventInline]
+    actions = ("reset", "force_open", "force_closed")
+
+    @admin.action(description="Reset: close, and forget what happened")
+    def reset(self, request: HttpRequest, chosen: models.QuerySet[Breaker]) -> None:
+        for breaker in chosen:
+            reset_breaker(breaker, person=_person(request))
+
+    @admin.action(description="Keep open: never call")
+    def force_open(self, request: HttpRequest, chosen: models.QuerySet[Breaker]) -> None:
+        for breaker in chosen:
+            force_breaker(breaker, "open", person=_person(request))
+
+    @admin.action(description="Keep closed: always call")
+    def force_closed(self, request: HttpRequest, chosen: models.QuerySet[Breaker]) -> None:
+        for breaker in chosen:
+            force_breaker(breaker, "closed", person=_person(request))
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """For who may change providers; who may only look sees the states."""
+        return super().get_actions(request) if request.user.has_perm("llm_providers.change_provider") else {}
 
 
 class AttemptInline(ReadOnly, admin.TabularInline[Attempt, Request]):

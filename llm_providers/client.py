@@ -5,10 +5,11 @@ silently once its caller has seen content.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
 from django.conf import settings
+from django.utils.timezone import now
 
 from llm_providers.adapters.base import Adapter
 from llm_providers.errors import (
@@ -22,8 +23,9 @@ from llm_providers.errors import (
     ProviderFailure,
     StreamBroken,
 )
+from llm_providers.health import breakers
 from llm_providers.records.record import Record
-from llm_providers.routing.admission import refusal
+from llm_providers.routing.admission import BREAKER_OPEN, refusal
 from llm_providers.routing.candidates import OrderPolicy, Plan, Target, plan
 from llm_providers.routing.connections import adapter_for
 from llm_providers.routing.keeper import snapshot_keeper
@@ -107,27 +109,53 @@ async def _answer(
     `is_seen`: the caller sees content as it comes, so a broken answer is final.
     """
     deadline = asyncio.get_running_loop().time() + _deadline_s(request)
-    last: ProviderFailure | None = None
-    outgrown = 0
-    for target in chain.candidates:
-        reason = refusal(target, secrets=settings.SECRET_ENVIRONMENT, outgrown=outgrown)
-        if reason is not None:
-            record.skip(target, reason)
+    progress = _Progress()
+    for target, is_forced in progress.in_turn(chain):
+        reason = refusal(target, secrets=settings.SECRET_ENVIRONMENT, at=now(), outgrown=progress.outgrown)
+        leases = await breakers.admit(target, is_forced=is_forced) if reason is None else None
+        if leases is None:
+            record.skip(target, reason or BREAKER_OPEN)
+            progress.passed_over(target, by_breaker=reason is None)
             continue
         try:
-            async with aclosing(_answer_of(request, target, record, deadline=deadline)) as events:
+            async with (
+                breakers.verdict(target, leases),
+                aclosing(_answer_of(request, target, record, deadline=deadline)) as events,
+            ):
                 async for event in events:
                     yield event
         except ProviderFailure as failure:
             record.attempt_failed(failure)
             _stop_if_final(failure, record, is_seen=is_seen)
             record.start_over()
-            last = failure
-            outgrown = max(outgrown, _outgrown_at(target, failure))
+            progress.failed(target, failure)
             yield FellOver(target.label, failure.event.reason)
         else:
             return
-    raise _nobody_answered(request, record, last)
+    raise _nobody_answered(request, chain, record, progress.last)
+
+
+class _Progress:
+    """What became of the candidates so far, and with it who is next."""
+
+    def __init__(self) -> None:
+        self.last: ProviderFailure | None = None
+        self.outgrown = 0
+        self._left_alone: list[Target] = []
+
+    def in_turn(self, chain: Plan) -> Iterator[tuple[Target, bool]]:
+        """(candidate, in spite of its breaker): each once; where all were left alone, the best of them after all."""
+        yield from ((target, False) for target in chain.candidates)
+        if self.last is None and self._left_alone:
+            yield self._left_alone[0], True
+
+    def passed_over(self, target: Target, *, by_breaker: bool) -> None:
+        if by_breaker:
+            self._left_alone.append(target)
+
+    def failed(self, target: Target, failure: ProviderFailure) -> None:
+        self.last = failure
+        self.outgrown = max(self.outgrown, _outgrown_at(target, failure))
 
 
 async def _answer_of(
@@ -274,7 +302,9 @@ def _outgrown_at(target: Target, failure: ProviderFailure) -> int:
     return failure.context_limit or target.model.context_length or 0
 
 
-def _nobody_answered(request: ModelRequest | EmbedRequest, record: Record, last: ProviderFailure | None) -> LLMError:
+def _nobody_answered(
+    request: ModelRequest | EmbedRequest, chain: Plan, record: Record, last: ProviderFailure | None
+) -> LLMError:
     reasons = set(record.trail.reasons.values())
     if last is None and "privacy" in reasons and reasons <= {"privacy", "disabled"}:
         return PrivacyBlocked(
@@ -286,5 +316,13 @@ def _nobody_answered(request: ModelRequest | EmbedRequest, record: Record, last:
     return AllTargetsFailed(
         f"No model answered. {told or 'No provider is set up'}.",
         trail=tuple(record.trail.as_json()),
-        retry_after_s=last.retry_after_s if last else None,
+        retry_after_s=last.retry_after_s if last else _reopens_in_s(chain),
     )
+
+
+def _reopens_in_s(chain: Plan) -> float | None:
+    """Seconds until the first breaker or gate of the candidates lets somebody through again."""
+    times = [breaker.open_until for target in chain.candidates for breaker in target.breakers]
+    times += [target.provider.gated_until for target in chain.candidates]
+    waits = [(time - now()).total_seconds() for time in times if time is not None]
+    return max(min(waits), 0.0) if waits else None

@@ -4,7 +4,8 @@ from django.db import transaction
 
 from architect.accounts.models import User
 from architect.accounts.services import audit
-from llm_providers.models import Provider
+from llm_providers.health import breakers
+from llm_providers.models import Breaker, Provider
 from llm_providers.routing.keeper import configuration_changed
 
 _AUDITED = (
@@ -39,6 +40,25 @@ def delete_provider(provider: Provider, *, person: User) -> None:
     audit(person, action="deleted a provider", target=f"provider {provider.name}", before=_audited(provider))
     provider.delete()
     configuration_changed()
+
+
+@transaction.atomic
+def reset_breaker(breaker: Breaker, *, person: User) -> None:
+    """Closes it as if nothing had ever happened, and takes a forced state from it."""
+    audit(person, action="reset a breaker", target=f"breaker {breaker}", before=_state(breaker))
+    breakers.reset(breaker, actor_name=person.username)
+
+
+@transaction.atomic
+def force_breaker(breaker: Breaker, state: str, *, person: User) -> None:
+    """Keeps it `open` or `closed` whatever happens, until it is reset."""
+    audit(person, action=f"forced a breaker {state}", target=f"breaker {breaker}", before=_state(breaker))
+    Breaker.objects.filter(pk=breaker.pk).update(forced=state)
+    configuration_changed()
+
+
+def _state(breaker: Breaker) -> dict[str, object]:
+    return {"state": breaker.state, "forced": breaker.forced, "reason": breaker.reason}
 
 
 def _audited(provider: Provider) -> dict[str, object]:

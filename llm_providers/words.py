@@ -18,6 +18,7 @@ _REASONS = {
     "overloaded": "the server was overloaded",
     "busy": "the server was busy",
     "rate_limited": "its rate limit was reached",
+    "breaker_open": "it failed lately and is left alone for a while",
     "quota": "its quota is used up",
     "config": "it is not set up: its address or its key is missing or wrong",
     "model_missing": "it offers no such model",

@@ -19,6 +19,8 @@ _MEMBER = _VIEWER | {"chat.add_conversation"}
 _OPERATOR = _MEMBER | {
     "llm_providers.add_provider",
     "llm_providers.change_provider",
+    "llm_providers.view_breaker",
+    "llm_providers.view_breakerevent",
     "llm_providers.view_request",
     "llm_providers.view_attempt",
 }

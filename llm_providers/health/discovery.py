@@ -10,11 +10,12 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from llm_providers.errors import Event, ProviderFailure
+from llm_providers.health.breakers import make_eligible
 from llm_providers.models import Provider, ServedModel
 from llm_providers.models.provider import Health
 from llm_providers.routing.connections import adapter_for, has_its_key
 from llm_providers.routing.keeper import configuration_changed, provider_entry
-from llm_providers.routing.snapshot import runs_elsewhere
+from llm_providers.routing.snapshot import ProviderEntry, runs_elsewhere
 from llm_providers.types import ModelDescription
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ def discover(provider: Provider) -> None:
             save_health(provider, Health.ABSENT, reason)
         return
     try:
-        offered = async_to_sync(_ask)(provider)
+        offered = async_to_sync(_ask)(provider_entry(provider))
     except ProviderFailure as failure:
         save_health(provider, *_health_after(failure, provider))
     except TimeoutError:
@@ -42,6 +43,7 @@ def discover(provider: Provider) -> None:
         if not provider.is_engine:
             save_models(provider, offered)
         save_health(provider, Health.UP, "")
+        make_eligible(provider)
 
 
 def _not_set_up(provider: Provider) -> str | None:
@@ -80,10 +82,9 @@ def save_health(provider: Provider, health: Health, text: str) -> None:
         configuration_changed()
 
 
-async def _ask(provider: Provider) -> tuple[ModelDescription, ...]:
-    entry = provider_entry(provider)
+async def _ask(provider: ProviderEntry) -> tuple[ModelDescription, ...]:
     async with asyncio.timeout(_PATIENCE_S):
-        return await adapter_for(entry).models()
+        return await adapter_for(provider).models()
 
 
 def _save_model(provider: Provider, model: ModelDescription, *, is_test: bool, at: datetime) -> None:

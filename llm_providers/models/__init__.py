@@ -1,5 +1,6 @@
 """The rows of this room: who can answer, and what every call left behind."""
 
+from llm_providers.models.breaker import Breaker, BreakerEvent, RateGate
 from llm_providers.models.failover import FailoverSettings
 from llm_providers.models.provider import Provider, ServedModel
 from llm_providers.models.request import Attempt, AttemptState, Request, RequestContent, RequestState
@@ -7,8 +8,11 @@ from llm_providers.models.request import Attempt, AttemptState, Request, Request
 __all__ = [
     "Attempt",
     "AttemptState",
+    "Breaker",
+    "BreakerEvent",
     "FailoverSettings",
     "Provider",
+    "RateGate",
     "Request",
     "RequestContent",
     "RequestState",

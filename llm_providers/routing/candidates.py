@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llm_providers.errors import BadRequest
+from llm_providers.routing.breaker import BreakerEntry
 from llm_providers.routing.snapshot import ModelEntry, ProviderEntry, Snapshot, runs_elsewhere
 from llm_providers.types import EmbedRequest, ModelRequest, PrivacyLabel
 
@@ -26,6 +27,11 @@ class OrderPolicy:
 class Target:
     provider: ProviderEntry
     model: ModelEntry
+
+    @property
+    def breakers(self) -> tuple[BreakerEntry, ...]:
+        """Those of the endpoint and of this model there, as far as anything ever happened to them."""
+        return tuple(breaker for breaker in self.provider.breakers if breaker.model in ("", self.model.name))
 
     @property
     def label(self) -> str:

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import fields
+from datetime import timedelta
 from functools import cache
 
 from channels.db import database_sync_to_async
@@ -9,11 +10,13 @@ from django.db import models, transaction
 
 from architect.live.services import touch
 from architect.live.watcher import watcher
-from llm_providers.models import FailoverSettings, Provider, ServedModel
+from llm_providers.models import Breaker, FailoverSettings, Provider, ServedModel
+from llm_providers.routing.breaker import LOCAL_LIMITS, REMOTE_LIMITS, BreakerEntry, BreakerState, Limits, Scope
 from llm_providers.routing.snapshot import FailoverPolicy, ModelEntry, ProviderEntry, Snapshot
 from llm_providers.types import Capability, PrivacyLabel
 
 TOPIC = "providers"
+NOTHING_STATED = FailoverPolicy()
 _LOCAL_TIMEOUT_S, _REMOTE_TIMEOUT_S = 60.0, 120.0
 
 
@@ -24,16 +27,22 @@ def configuration_changed() -> None:
 
 
 class SnapshotKeeper:
-    """The hot path reads an attribute; the database is read after a change only."""
+    """The hot path reads an attribute; the database is read after a change only.
+
+    Nobody gets a picture from before a change that this process made or has heard of, not even while the next one
+    is being read.
+    """
 
     def __init__(self) -> None:
         self._snapshot = Snapshot()
-        self._is_stale = True
+        self._changes = 1
+        self._changes_read = 0
         self._is_listening = False
         self._loading = threading.Lock()
+        self._counting = threading.Lock()
 
     async def current(self) -> Snapshot:
-        if self._is_stale:
+        if self._changes_read != self._changes:
             await database_sync_to_async(self.load)()
         return self._snapshot
 
@@ -43,18 +52,16 @@ class SnapshotKeeper:
             if not self._is_listening:
                 watcher().listen(frozenset({TOPIC}), self.mark_stale)
                 self._is_listening = True
-            if self._is_stale:
-                # Marked fresh before the read: a change during it makes it stale again.
-                self._is_stale = False
-                try:
-                    self._snapshot = read_snapshot()
-                except BaseException:
-                    self._is_stale = True
-                    raise
+            # Counted before the read: a change during it is read next time.
+            changes = self._changes
+            if self._changes_read != changes:
+                self._snapshot = read_snapshot()
+                self._changes_read = changes
             return self._snapshot
 
     def mark_stale(self, _topic: str = TOPIC) -> None:
-        self._is_stale = True
+        with self._counting:
+            self._changes += 1
 
 
 @cache
@@ -65,23 +72,27 @@ def snapshot_keeper() -> SnapshotKeeper:
 
 def read_snapshot() -> Snapshot:
     offered = models.Prefetch("served_models", queryset=ServedModel.objects.filter(missing_since=None))
+    failover = _failover_policy()
     providers = tuple(
-        provider_entry(row, tuple(map(_model_entry, row.served_models.all())))
-        for row in Provider.objects.prefetch_related(offered)
+        provider_entry(row, tuple(map(_model_entry, row.served_models.all())), failover=failover)
+        for row in Provider.objects.select_related("gate").prefetch_related(offered, "breakers")
     )
     return Snapshot(
         providers,
         real_model_was_seen=ServedModel.objects.of_others_than_the_engine().exists(),
-        failover=_failover_policy(),
+        failover=failover,
     )
 
 
 def _failover_policy() -> FailoverPolicy:
     stored = FailoverSettings.objects.filter(pk=1).values(*(field.name for field in fields(FailoverPolicy))).first()
-    return FailoverPolicy(**stored) if stored else FailoverPolicy()
+    return FailoverPolicy(**stored) if stored else NOTHING_STATED
 
 
-def provider_entry(row: Provider, offered: tuple[ModelEntry, ...] = ()) -> ProviderEntry:
+def provider_entry(
+    row: Provider, offered: tuple[ModelEntry, ...] = (), *, failover: FailoverPolicy = NOTHING_STATED
+) -> ProviderEntry:
+    gate = getattr(row, "gate", None)
     return ProviderEntry(
         name=row.name,
         kind=row.kind,
@@ -96,7 +107,40 @@ def provider_entry(row: Provider, offered: tuple[ModelEntry, ...] = ()) -> Provi
         connect_timeout_s=row.settings.get("connect_timeout") or (1.0 if row.is_local else 3.0),
         stall_timeout_s=row.settings.get("stall_timeout") or (30.0 if row.is_local else 20.0),
         is_engine=row.is_engine,
+        limits=_limits(row, failover),
+        breakers=tuple(map(_breaker_entry, row.breakers.all())),
+        gated_until=gate.until if gate else None,
+        gate_reason=gate.reason if gate else "",
         models=offered,
+    )
+
+
+def _limits(row: Provider, failover: FailoverPolicy) -> Limits:
+    """The provider's own, else the file's for all where it states any, else what suits where it runs."""
+    default = LOCAL_LIMITS if row.is_local else REMOTE_LIMITS
+    is_stated = failover != NOTHING_STATED
+    longest_s = row.settings.get("recovery_timeout") or (failover.recovery_timeout_s if is_stated else None)
+    longest = timedelta(seconds=longest_s) if longest_s else default.longest
+    return Limits(
+        threshold=row.settings.get("failure_threshold")
+        or (failover.failure_threshold if is_stated else default.threshold),
+        base=min(default.base, longest),
+        longest=longest,
+        successes=default.successes,
+    )
+
+
+def _breaker_entry(row: Breaker) -> BreakerEntry:
+    return BreakerEntry(
+        id=row.pk,
+        scope=Scope(row.scope),
+        model=row.model,
+        state=BreakerState(row.state),
+        forced=row.forced,
+        epoch=row.epoch,
+        open_until=row.open_until,
+        lease_until=row.lease_until,
+        is_counting=row.consecutive_failures > 0 or row.probation_until is not None,
     )
 
 

@@ -1,8 +1,10 @@
 """What routing knows: an immutable picture of all providers and their models, free of the database."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
+from llm_providers.routing.breaker import LOCAL_LIMITS, BreakerEntry, Limits
 from llm_providers.types import Capability, PrivacyLabel
 
 
@@ -37,7 +39,16 @@ class ProviderEntry:
     connect_timeout_s: float = 1.0
     stall_timeout_s: float = 30.0
     is_engine: bool = False
+    limits: Limits = LOCAL_LIMITS
+    breakers: tuple[BreakerEntry, ...] = ()
+    gated_until: datetime | None = None
+    gate_reason: str = ""
     models: tuple[ModelEntry, ...] = ()
+
+    @property
+    def is_gated(self) -> bool:
+        """It asked lately not to be called for a while."""
+        return self.gated_until is not None
 
     def model_named(self, name: str) -> ModelEntry | None:
         """The model of that name; `llama3.2` means `llama3.2:latest`, as it does to Ollama."""

@@ -2,8 +2,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils.timezone import now
 
-from architect.accounts.models import User
-from llm_providers.models import Attempt, Request
+from architect.accounts.models import AuditEntry, User
+from llm_providers.models import Attempt, Breaker, Provider, Request
 
 pytestmark = pytest.mark.django_db
 COMPLAINT = "I cannot make sense of your words: my secret"
@@ -54,3 +54,50 @@ def test_a_complaint_about_ones_own_text_is_shown(client):
     operator = person_with_role("operator")
 
     assert COMPLAINT in page_of(client, operator, owner=operator, privacy="private")
+
+
+def act(client, person, action, breaker):
+    client.force_login(person)
+    data = {"action": action, "_selected_action": [breaker.pk]}
+    return client.post("/admin/llm_providers/breaker/", data)
+
+
+@pytest.fixture
+def open_breaker():
+    ollama = Provider.objects.create(name="ollama", kind="ollama", base_url="http://localhost:1", is_local=True)
+    return Breaker.objects.create(provider=ollama, scope="endpoint", state="open", open_until=now(), reason="refused")
+
+
+def test_an_operator_resets_and_forces_a_breaker_and_that_is_audited(client, open_breaker):
+    operator = person_with_role("operator")
+
+    act(client, operator, "force_open", open_breaker)
+    open_breaker.refresh_from_db()
+    forced = open_breaker.forced
+    act(client, operator, "reset", open_breaker)
+
+    open_breaker.refresh_from_db()
+    assert (forced, open_breaker.forced, open_breaker.state) == ("open", None, "closed")
+    assert {entry.action for entry in AuditEntry.objects.all()} == {"forced a breaker open", "reset a breaker"}
+
+
+def test_who_may_only_look_cannot_reset_a_breaker(client, open_breaker):
+    act(client, person_with_role("auditor"), "reset", open_breaker)
+
+    open_breaker.refresh_from_db()
+    assert open_breaker.state == "open"
+
+
+def test_what_the_file_declares_is_not_edited_in_the_admin(client):
+    declared = Provider.objects.create(
+        name="ollama", kind="ollama", base_url="http://localhost:1", is_local=True, is_declared=True
+    )
+    declared.enabled_override = False
+    declared.save()
+    client.force_login(User.objects.create_superuser("root"))
+
+    page = client.get(f"/admin/llm_providers/provider/{declared.pk}/change/").content.decode()
+
+    assert 'name="base_url"' not in page
+    assert 'name="enabled_override"' in page
+    assert "differs: the file says on" in page

@@ -1,0 +1,275 @@
+"""Broken, limited and recovering providers as a series of requests meets them."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from channels.db import database_sync_to_async
+from django.utils.timezone import now
+
+from llm_providers.client import UnifiedLLMClient
+from llm_providers.errors import AllTargetsFailed, Event, LLMError, ProviderFailure, StreamBroken
+from llm_providers.health import breakers
+from llm_providers.health.discovery import discover
+from llm_providers.models import Breaker, BreakerEvent, Provider, RateGate
+from llm_providers.routing.candidates import OrderPolicy, plan
+from llm_providers.routing.keeper import configuration_changed, snapshot_keeper
+from tests.fakes.behaviour import Fault
+from tests.fakes.openai import FakeOpenAI
+from tests.llm_providers.requests import aserve, ask, events_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def first():
+    with FakeOpenAI() as fake:
+        yield fake
+
+
+@pytest.fixture
+def second():
+    with FakeOpenAI() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def both(first, second):
+    await aserve("first", first.base_url, priority=1)
+    await aserve("second", second.base_url, priority=2)
+
+
+async def served_by():
+    answered = await UnifiedLLMClient().complete(ask())
+    return answered.provider
+
+
+async def times_asked(fake, count):
+    """How often `fake` is asked in the course of `count` requests."""
+    before = len(fake.requests)
+    for _ in range(count):
+        await served_by()
+    return len(fake.requests) - before
+
+
+@database_sync_to_async
+def change(**fields):
+    """Another process changes all breakers."""
+    Breaker.objects.update(**fields)
+    configuration_changed()
+
+
+async def target_of(name):
+    chain = plan(await snapshot_keeper().current(), ask(), OrderPolicy())
+    return next(target for target in chain.candidates if target.provider.name == name)
+
+
+async def test_a_refused_connection_is_felt_once(both, first):
+    first.fault = Fault.REFUSE
+    before = first.connections_seen
+
+    answered = [await UnifiedLLMClient().complete(ask()) for _ in range(3)]
+
+    breaker = await Breaker.objects.aget()
+    assert [answer.provider for answer in answered] == ["second"] * 3
+    assert [answer.trail[0].get("failed") or answer.trail[0].get("skip") for answer in answered] == [
+        "refused",
+        "breaker_open",
+        "breaker_open",
+    ]
+    assert (breaker.state, breaker.scope, breaker.reason) == ("open", "endpoint", "refused")
+    assert timedelta(seconds=3) < breaker.open_until - now() < timedelta(seconds=6.1)
+    assert first.connections_seen == before
+
+
+async def test_a_local_model_that_fails_twice_in_a_row_is_left_alone(both, first):
+    first.fault = Fault.SERVER_ERROR
+
+    assert await times_asked(first, 5) == 2
+
+    breaker = await Breaker.objects.aget()
+    assert (breaker.scope, breaker.model, breaker.state) == ("model", "m", "open")
+
+
+async def test_a_success_between_two_failures_starts_the_count_again(both, first):
+    for fault in (Fault.SERVER_ERROR, Fault.NONE, Fault.SERVER_ERROR, Fault.NONE):
+        first.fault = fault
+        await served_by()
+
+    assert (await Breaker.objects.aget()).state == "closed"
+    assert await served_by() == "first"
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.BAD_REQUEST, Fault.CONTEXT_EXCEEDED, Fault.LOADING, Fault.BUSY, Fault.MODEL_MISSING], ids=str
+)
+async def test_what_says_nothing_about_health_is_not_counted(both, first, fault):
+    first.fault = fault
+
+    for _ in range(3):
+        with suppress(LLMError):  # some of these end the request, which is another test's matter
+            await served_by()
+
+    assert not await Breaker.objects.aexists()
+
+
+async def test_a_stream_that_breaks_off_is_counted_though_nobody_falls_over(both, first):
+    first.fault = Fault.CUT_AFTER_CONTENT
+
+    for _ in range(2):
+        with pytest.raises(StreamBroken):
+            await events_of(ask())
+
+    assert (await Breaker.objects.aget()).state == "open"
+    assert await served_by() == "second"
+
+
+async def test_a_recovering_provider_gets_one_call_of_fifty(both, first):
+    first.fault = Fault.SERVER_ERROR
+    await times_asked(first, 2)
+    first.fault = Fault.SLOW_FIRST_BYTE
+    first.first_byte_delay_s = 1.0
+    asked = len(first.requests)
+    await change(open_until=now())
+
+    served = await asyncio.gather(*(served_by() for _ in range(50)))
+
+    assert len(first.requests) - asked == 1
+    assert sorted(served) == ["first"] + ["second"] * 49
+    breaker = await Breaker.objects.aget()
+    assert breaker.state == "closed"
+    assert breaker.probation_until is not None
+    assert await served_by() == "first"
+
+
+async def test_a_trial_that_fails_opens_it_for_longer(both, first):
+    first.fault = Fault.SERVER_ERROR
+    await times_asked(first, 2)
+    await change(open_until=now())
+
+    assert await served_by() == "second"
+
+    breaker = await Breaker.objects.aget()
+    assert (breaker.state, breaker.open_count) == ("open", 2)
+    assert timedelta(seconds=7) < breaker.open_until - now() < timedelta(seconds=12.1)
+
+
+async def test_on_probation_the_first_failure_opens_it_again(both, first):
+    first.fault = Fault.SERVER_ERROR
+    await times_asked(first, 2)
+    first.fault = Fault.NONE
+    await change(open_until=now())
+    await served_by()
+    first.fault = Fault.SERVER_ERROR
+
+    assert await times_asked(first, 3) == 1
+
+
+async def test_failures_that_began_before_the_opening_do_not_prolong_it(both, first):
+    first.fault = Fault.SERVER_ERROR
+    late = await target_of("first")
+    await times_asked(first, 2)
+    before = await Breaker.objects.aget()
+
+    for _ in range(20):
+        await breakers.failed(late, ProviderFailure(Event.SERVER_ERROR, "late"), [])
+
+    after = await Breaker.objects.aget()
+    assert (after.open_until, after.epoch) == (before.open_until, before.epoch)
+
+
+async def test_a_lease_whose_holder_died_passes_to_exactly_one_other(both, first):
+    first.fault = Fault.SERVER_ERROR
+    await times_asked(first, 2)
+    await change(open_until=now())
+    assert await breakers.admit(await target_of("first"))
+    assert await breakers.admit(await target_of("first")) is None
+    await asyncio.sleep(1.1)  # this process remembers for a second that it has asked
+    await change(lease_until=now())
+
+    admitted = [await breakers.admit(await target_of("first")) for _ in range(2)]
+
+    assert [bool(leases) for leases in admitted] == [True, False]
+
+
+async def test_a_call_that_was_given_up_returns_its_lease(both, first):
+    first.fault = Fault.SERVER_ERROR
+    await times_asked(first, 2)
+    first.fault = Fault.HANG
+    await change(open_until=now())
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(served_by(), 0.5)
+
+    breaker = await Breaker.objects.aget()
+    assert breaker.state == "half_open"
+    assert breaker.lease_until <= now()
+
+
+async def test_where_all_are_left_alone_the_best_is_tried_after_all(both, first, second):
+    first.fault = second.fault = Fault.REFUSE
+    with pytest.raises(AllTargetsFailed):
+        await served_by()
+    first.fault = Fault.NONE
+
+    assert await served_by() == "first"
+
+
+async def test_where_nobody_is_back_the_caller_learns_when_to_come_again(both, first, second):
+    first.fault = second.fault = Fault.RATE_LIMITED_SECONDS
+    with pytest.raises(AllTargetsFailed):
+        await served_by()
+
+    with pytest.raises(AllTargetsFailed) as raised:
+        await served_by()
+
+    assert 0 < raised.value.retry_after_s <= 3
+    assert (len(first.requests), len(second.requests)) == (1, 1)
+
+
+async def test_a_limited_provider_is_asked_again_when_its_time_has_come(both, first):
+    first.fault = Fault.RATE_LIMITED_SECONDS
+    assert await times_asked(first, 3) == 1
+    first.fault = Fault.NONE
+    await database_sync_to_async(open_gates)()
+
+    assert await served_by() == "first"
+    assert not await RateGate.objects.aexists()
+    assert not await Breaker.objects.aexists()
+
+
+def open_gates():
+    RateGate.objects.update(until=now())
+    configuration_changed()
+
+
+async def test_a_server_that_answers_a_free_call_is_tried_before_its_time(both, first):
+    first.fault = Fault.REFUSE
+    await served_by()
+    first.fault = Fault.NONE
+
+    await database_sync_to_async(discover)(await Provider.objects.aget(name="first"))
+
+    assert await served_by() == "first"
+
+
+async def test_an_operator_may_keep_it_open_and_reset_it(both, first):
+    first.fault = Fault.SERVER_ERROR
+    await times_asked(first, 2)
+    first.fault = Fault.NONE
+    await change(forced="open", open_until=now())
+    kept_away = await served_by()
+
+    await database_sync_to_async(breakers.reset)(await Breaker.objects.aget(), actor_name="ada")
+
+    event = await BreakerEvent.objects.afirst()
+    assert (kept_away, await served_by()) == ("second", "first")
+    assert (event.to_state, event.reason, event.actor_name) == ("closed", "reset", "ada")
+
+
+async def test_a_healthy_path_writes_nothing_about_breakers(both):
+    for _ in range(3):
+        await served_by()
+
+    assert not await Breaker.objects.aexists()
