@@ -250,6 +250,10 @@ class FakeServer:
         await self._die()
         mine = asyncio.current_task()
         tasks = [task for task in asyncio.all_tasks() if task is not mine]
+        if tasks:
+            # One of them may be accepting a connection; cancelled in the middle it would leave its socket open.
+            await asyncio.wait(tasks, timeout=0.2)
+            await self._drop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
