@@ -236,6 +236,11 @@ class FakeServer:
 
     async def _die(self) -> None:
         if self._listener is not None:
+            # Closed between accepting a connection and serving it, a server would leave the socket open
+            # (python/cpython#109564), so what was accepted gets its turn first.
+            for listening in self._listener.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+            await asyncio.sleep(0)
             self._listener.close()
             self._listener = None
         await self._drop()
@@ -250,10 +255,6 @@ class FakeServer:
         await self._die()
         mine = asyncio.current_task()
         tasks = [task for task in asyncio.all_tasks() if task is not mine]
-        if tasks:
-            # One of them may be accepting a connection; cancelled in the middle it would leave its socket open.
-            await asyncio.wait(tasks, timeout=0.2)
-            await self._drop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
