@@ -5,7 +5,8 @@ silently once its caller has seen content.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+import random
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from django.conf import settings
@@ -29,6 +30,7 @@ from llm_providers.routing.admission import BREAKER_OPEN, refusal
 from llm_providers.routing.candidates import OrderPolicy, Plan, Target, plan
 from llm_providers.routing.connections import adapter_for
 from llm_providers.routing.keeper import snapshot_keeper
+from llm_providers.routing.progress import Progress
 from llm_providers.routing.snapshot import ProviderEntry
 from llm_providers.types import (
     AdapterEvent,
@@ -45,6 +47,7 @@ from llm_providers.types import (
     ModelRequest,
     Purpose,
     ReasoningDelta,
+    Retrying,
     Serving,
     TextDelta,
     ToolCallDelta,
@@ -108,13 +111,19 @@ async def _answer(
 
     `is_seen`: the caller sees content as it comes, so a broken answer is final.
     """
-    deadline = asyncio.get_running_loop().time() + _deadline_s(request)
-    progress = _Progress()
-    for target, is_forced in progress.in_turn(chain):
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _deadline_s(request)
+    progress = Progress(chain, max_retries=await _max_retries(), deadline=deadline)
+    while (turn := progress.next_turn(at=loop.time())) is not None:
+        target = turn.target
+        if turn.is_retry:
+            yield Retrying(target.label, turn.wait_s)
+            await asyncio.sleep(turn.wait_s)
+            target = await _as_it_is_now(target)
         reason = refusal(target, secrets=settings.SECRET_ENVIRONMENT, at=now(), outgrown=progress.outgrown)
-        leases = await breakers.admit(target, is_forced=is_forced) if reason is None else None
+        leases = await breakers.admit(target, is_forced=turn.is_forced) if reason is None else None
         if leases is None:
-            record.skip(target, reason or BREAKER_OPEN)
+            record.passed_over(target, reason or BREAKER_OPEN)
             progress.passed_over(target, by_breaker=reason is None)
             continue
         try:
@@ -128,34 +137,22 @@ async def _answer(
             record.attempt_failed(failure)
             _stop_if_final(failure, record, is_seen=is_seen)
             record.start_over()
-            progress.failed(target, failure)
+            progress.failed(target, failure, at=loop.time(), jitter=random.random())  # noqa: S311 - spreads retries
             yield FellOver(target.label, failure.event.reason)
         else:
             return
     raise _nobody_answered(request, chain, record, progress.last)
 
 
-class _Progress:
-    """What became of the candidates so far, and with it who is next."""
+async def _max_retries() -> int:
+    failover = (await snapshot_keeper().current()).failover
+    return failover.max_retries if failover.retry_on_error else 0
 
-    def __init__(self) -> None:
-        self.last: ProviderFailure | None = None
-        self.outgrown = 0
-        self._left_alone: list[Target] = []
 
-    def in_turn(self, chain: Plan) -> Iterator[tuple[Target, bool]]:
-        """(candidate, in spite of its breaker): each once; where all were left alone, the best of them after all."""
-        yield from ((target, False) for target in chain.candidates)
-        if self.last is None and self._left_alone:
-            yield self._left_alone[0], True
-
-    def passed_over(self, target: Target, *, by_breaker: bool) -> None:
-        if by_breaker:
-            self._left_alone.append(target)
-
-    def failed(self, target: Target, failure: ProviderFailure) -> None:
-        self.last = failure
-        self.outgrown = max(self.outgrown, _outgrown_at(target, failure))
+async def _as_it_is_now(target: Target) -> Target:
+    """The same target with what has happened to its breakers and its gate since the chain was made."""
+    known = (await snapshot_keeper().current()).by_name.get(target.provider.name)
+    return Target(known, target.model) if known is not None else target
 
 
 async def _answer_of(
@@ -293,13 +290,6 @@ def _stop_if_final(failure: ProviderFailure, record: Record, *, is_seen: bool) -
         raise StreamBroken(f"The answer broke off: {failure.detail}", reason=failure.event.reason) from failure
     if not failure.event.falls_over:
         raise BadRequest(f"The provider refused the request: {failure.detail}") from failure
-
-
-def _outgrown_at(target: Target, failure: ProviderFailure) -> int:
-    """The context, in tokens, that was not enough; 0 where nobody knows it or something else was wrong."""
-    if failure.event is not Event.CONTEXT_LENGTH:
-        return 0
-    return failure.context_limit or target.model.context_length or 0
 
 
 def _nobody_answered(

@@ -101,8 +101,19 @@ class PrivacyViolation(LLMError):
     pass
 
 
+class Retry(Enum):
+    """Whether the same provider may be asked once more after all others were."""
+
+    NEVER = "never"
+    YES = "yes"
+    IF_ALONE = "if alone"
+    """Only where nobody else could be asked at all."""
+    WHILE_LOADING = "while loading"
+    """It will answer once it is ready, so asking again is waiting."""
+
+
 class Event(Enum):
-    """What happened at a provider: (name on record, reason in the trail, may the next candidate be asked).
+    """What happened at a provider: (name on record, reason in the trail, may the next candidate be asked, retry).
 
     The reasons are a closed list; a 400 stays with its caller because the next provider would refuse it too, or
     accept it and cost money.
@@ -111,33 +122,34 @@ class Event(Enum):
     REFUSED = ("refused", "refused", True)
     CONNECT_TIMEOUT = ("connect_timeout", "connect_timeout", True)
     SLOW = ("slow", "slow", True)
-    LOADING = ("loading", "cold", True)
-    SERVER_ERROR = ("server_error", "server_error", True)
-    CONFLICT = ("conflict", "server_error", True)
+    LOADING = ("loading", "cold", True, Retry.WHILE_LOADING)
+    SERVER_ERROR = ("server_error", "server_error", True, Retry.YES)
+    CONFLICT = ("conflict", "server_error", True, Retry.YES)
     MODEL_CRASHED = ("model_crashed", "server_error", True)
-    UNAVAILABLE = ("unavailable", "server_error", True)
+    UNAVAILABLE = ("unavailable", "server_error", True, Retry.YES)
     BUSY = ("busy", "busy", True)
-    OVERLOADED = ("overloaded", "overloaded", True)
-    RATE_LIMITED = ("rate_limited", "rate_limited", True)
+    OVERLOADED = ("overloaded", "overloaded", True, Retry.YES)
+    RATE_LIMITED = ("rate_limited", "rate_limited", True, Retry.IF_ALONE)
     QUOTA = ("quota", "quota", True)
     UNAUTHORISED = ("unauthorised", "config", True)
     MODEL_MISSING = ("model_missing", "model_missing", True)
     MISCONFIGURED = ("misconfigured", "config", True)
-    REQUEST_TIMEOUT = ("request_timeout", "slow", True)
+    REQUEST_TIMEOUT = ("request_timeout", "slow", True, Retry.YES)
     BAD_REQUEST = ("bad_request", "bad_request", False)
     CONTEXT_LENGTH = ("context_length", "context_length", True)
     PARAMETER_REJECTED = ("parameter_rejected", "bad_request", False)
-    CUT = ("cut", "cut", True)
-    STALL = ("stall", "stall", True)
-    MALFORMED = ("malformed", "malformed", True)
-    ERROR_FRAME = ("error_frame", "server_error", True)
+    CUT = ("cut", "cut", True, Retry.YES)
+    STALL = ("stall", "stall", True, Retry.YES)
+    MALFORMED = ("malformed", "malformed", True, Retry.YES)
+    ERROR_FRAME = ("error_frame", "server_error", True, Retry.YES)
     EMPTY = ("empty", "empty", True)
-    UNCLASSIFIED = ("unclassified", "server_error", True)
+    UNCLASSIFIED = ("unclassified", "server_error", True, Retry.YES)
 
-    def __init__(self, label: str, reason: str, falls_over: bool) -> None:  # noqa: FBT001 - the table above is positional
+    def __init__(self, label: str, reason: str, falls_over: bool, retry: Retry = Retry.NEVER) -> None:  # noqa: FBT001 - the table above is positional
         self.label = label
         self.reason = reason
         self.falls_over = falls_over
+        self.retry = retry
 
 
 class ProviderFailure(LLMError):

@@ -294,10 +294,18 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class FellOver:
-    """`target` (provider/model) did not answer, for `reason`; the next candidate is asked."""
+    """`target` (provider/model) did not answer, for `reason`; whoever is next is asked."""
 
     target: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """Everybody has been asked; `target` (provider/model) is asked once more in `wait_s` seconds."""
+
+    target: str
+    wait_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,4 +344,4 @@ class Answered:
     tool_calls: tuple[ToolCall, ...] = ()
 
 
-ClientEvent = Began | FellOver | Serving | TextDelta | ReasoningDelta | ToolCallDelta | Answered
+ClientEvent = Began | FellOver | Retrying | Serving | TextDelta | ReasoningDelta | ToolCallDelta | Answered

@@ -43,14 +43,20 @@ def reason_in_words(reason: str) -> str:
 def _sentence(entry: Mapping[str, Any]) -> str:
     if "rule" in entry:
         return f"Decided by {entry['rule']}."
-    target = entry["t"]
+    target, again = entry["t"], _again(entry)
     if "skip" in entry:
         return f"{target} was passed over: {reason_in_words(entry['skip'])}."
     if "failed" in entry:
         after = f" after {duration(entry['ms'])}" if entry.get("ms") is not None else ""
-        return f"{target} failed{after}: {reason_in_words(entry['failed'])}."
+        return f"{target} failed{again}{after}: {reason_in_words(entry['failed'])}."
     if "ok" in entry:
-        return f"{target} answered; its first word came after {duration(entry.get('ttft_ms'))}."
+        return f"{target} answered{again}; its first word came after {duration(entry.get('ttft_ms'))}."
     if "cancelled" in entry:
-        return f"{target} was stopped."
+        return f"{target} was stopped{again}."
     return f"{target} was not needed."
+
+
+def _again(entry: Mapping[str, Any]) -> str:
+    if entry.get("tries", 1) < 2:
+        return ""
+    return f" at try {entry['tries']} (before that {reason_in_words(entry['before'])})"

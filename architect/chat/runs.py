@@ -23,11 +23,23 @@ from architect.chat.fragments import REASONING, TEXT, Fragment, FragmentLog
 from architect.chat.models import Delta, Run, RunState
 from architect.chat.prompts import request_of
 from architect.chat.services import RunEnd
+from architect.lib.figures import duration
 from architect.lib.group_commit import group_commit
 from architect.lib.storable import storable
 from llm_providers.client import UnifiedLLMClient
 from llm_providers.errors import AllTargetsFailed, DeadlineReached, LLMError, PrivacyBlocked, StreamBroken
-from llm_providers.types import Answered, Began, ClientEvent, FellOver, ModelRequest, ReasoningDelta, Serving, TextDelta
+from llm_providers.types import (
+    Answered,
+    Began,
+    ClientEvent,
+    FellOver,
+    ModelRequest,
+    ReasoningDelta,
+    Retrying,
+    Serving,
+    TextDelta,
+)
+from llm_providers.words import reason_in_words
 
 logger = logging.getLogger(__name__)
 PROCESS = uuid.uuid4()
@@ -63,8 +75,10 @@ class LiveRun:
             case Serving():
                 self._serving(event)
             case FellOver(target, reason):
-                text = f"{target} did not answer ({reason.replace('_', ' ')}), asking the next one."
-                self._tell({"t": "note", "run": str(self.id), "kind": "failover", "text": text})
+                self._tell_on_the_way(f"{target} did not answer: {reason_in_words(reason)}.")
+            case Retrying(target, wait_s):
+                when = f" in {duration(wait_s * 1000)}" if wait_s >= 1 else ""
+                self._tell_on_the_way(f"Nobody answered; asking {target} once more{when}.")
             case Answered():
                 self.summary |= _summary_of(event)
 
@@ -80,6 +94,9 @@ class LiveRun:
         self.log.mark_stored(seq)
         since = self.unstored_columns.items()
         self.unstored_columns = {name: value for name, value in since if columns.get(name, _NOTHING) != value}
+
+    def _tell_on_the_way(self, text: str) -> None:
+        self._tell({"t": "note", "run": str(self.id), "kind": "failover", "text": text})
 
     def _gather(self, kind: str, text: str) -> None:
         self._send(self.log.gather(kind, text))

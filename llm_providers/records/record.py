@@ -70,8 +70,8 @@ class Record:
         """Notes the chain; the rows follow in the same commit as the first attempt's, before anything is sent."""
         self.trail = Trail(plan)
 
-    def skip(self, target: Target, reason: str) -> None:
-        self.trail.skipped(target.label, reason)
+    def passed_over(self, target: Target, reason: str) -> None:
+        self.trail.passed_over(target.label, reason)
 
     async def open_attempt(self, target: Target) -> None:
         """Puts the attempt on disk.

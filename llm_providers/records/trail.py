@@ -20,17 +20,28 @@ class Trail:
             for verdict in plan.verdicts
         }
 
-    def skipped(self, label: str, reason: str) -> None:
-        self._entries[label] = {"skip": reason}
+    def passed_over(self, label: str, reason: str) -> None:
+        """It was not called; where it failed before and was to be asked again, the failure stays."""
+        if "failed" not in self._entries.get(label, {}):
+            self._entries[label] = {"skip": reason}
 
     def failed(self, label: str, reason: str, *, ms: int | None) -> None:
-        self._entries[label] = {"failed": reason, "ms": ms}
+        self._tried(label, {"failed": reason, "ms": ms})
 
     def cancelled(self, label: str) -> None:
-        self._entries[label] = {"cancelled": True}
+        self._tried(label, {"cancelled": True})
 
     def answered(self, label: str, *, ttft_ms: int | None) -> None:
-        self._entries[label] = {"ok": True, "ttft_ms": ttft_ms}
+        self._tried(label, {"ok": True, "ttft_ms": ttft_ms})
+
+    def _tried(self, label: str, outcome: dict[str, Any]) -> None:
+        """The newest outcome, with the reason of the failure before it and the number of tries where it is not the
+        first.
+        """
+        before = self._entries.get(label, {})
+        if "failed" in before:
+            outcome |= {"tries": before.get("tries", 1) + 1, "before": before["failed"]}
+        self._entries[label] = outcome
 
     @property
     def reasons(self) -> dict[str, str]:

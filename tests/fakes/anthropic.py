@@ -78,7 +78,7 @@ class FakeAnthropic(FakeModelServer):
         return [model["id"] for model in self.models]
 
     async def answer(self, request: RecordedRequest, wire: Wire) -> None:
-        fault = self._fault
+        fault = self.fault_of_next()
         if fault in BROKEN:
             await BROKEN[fault](wire)
         elif fault is Fault.TOO_LARGE:  # by what stands before the API

@@ -81,7 +81,7 @@ class FakeOllama(FakeModelServer):
         return [model["name"] for model in self.models]
 
     async def answer(self, request: RecordedRequest, wire: Wire) -> None:
-        fault = self._fault
+        fault = self.fault_of_next()
         if fault in BROKEN:
             await BROKEN[fault](wire)
         elif self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":

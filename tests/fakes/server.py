@@ -265,7 +265,8 @@ class FakeServer:
 
 
 class FakeModelServer(FakeServer):
-    """A fake with models. `fault` and `reply` hold for every request that begins after they were set.
+    """A fake with models. `fault` and `reply` hold for every request that begins after they were set, `faults_once`
+    for one request each before that.
 
     `first_byte_delay_s` is what `Fault.SLOW_FIRST_BYTE` waits.
     """
@@ -274,7 +275,12 @@ class FakeModelServer(FakeServer):
         super().__init__(port=port)
         self.reply = reply
         self.first_byte_delay_s = 0.5
+        self.faults_once: list[Fault] = []
         self._fault = Fault.NONE
+
+    def fault_of_next(self) -> Fault:
+        """What goes wrong with the request that has just come in."""
+        return self.faults_once.pop(0) if self.faults_once else self._fault
 
     @property
     def base_url(self) -> str:

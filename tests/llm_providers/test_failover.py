@@ -12,9 +12,10 @@ from llm_providers.client import UnifiedLLMClient
 from llm_providers.errors import AllTargetsFailed, Event, LLMError, ProviderFailure, StreamBroken
 from llm_providers.health import breakers
 from llm_providers.health.discovery import discover
-from llm_providers.models import Breaker, BreakerEvent, Provider, RateGate
+from llm_providers.models import Breaker, BreakerEvent, FailoverSettings, Provider, RateGate, Request
 from llm_providers.routing.candidates import OrderPolicy, plan
 from llm_providers.routing.keeper import configuration_changed, snapshot_keeper
+from llm_providers.types import Retrying
 from tests.fakes.behaviour import Fault
 from tests.fakes.openai import FakeOpenAI
 from tests.llm_providers.requests import aserve, ask, events_of
@@ -237,6 +238,60 @@ async def test_a_limited_provider_is_asked_again_when_its_time_has_come(both, fi
     assert await served_by() == "first"
     assert not await RateGate.objects.aexists()
     assert not await Breaker.objects.aexists()
+
+
+async def test_what_may_pass_is_tried_again_after_everybody_else(both, first, second):
+    first.fault = second.fault = Fault.OVERLOADED
+    told = []
+    with pytest.raises(AllTargetsFailed):
+        await events_of(ask(), into=told)
+
+    request = await Request.objects.aget()
+    attempts = [attempt.provider async for attempt in request.attempts.order_by("ordinal")]
+    assert attempts[:2] == ["first", "second"]
+    assert sorted(attempts[2:]) == ["first", "second"]
+    assert [type(event) for event in told].count(Retrying) == 2
+    assert [entry.get("tries") for entry in request.trail] == [2, 2, None]
+
+
+async def test_a_retry_that_is_answered_says_what_came_before(first):
+    await aserve("first", first.base_url)
+    first.faults_once = [Fault.SERVER_ERROR]
+
+    answered = await UnifiedLLMClient().complete(ask())
+
+    assert answered.trail[0] | {"ttft_ms": 0} == {
+        "t": "first/m",
+        "ok": True,
+        "ttft_ms": 0,
+        "tries": 2,
+        "before": "server_error",
+    }
+    assert (await Breaker.objects.aget()).consecutive_failures == 0
+
+
+async def test_the_file_says_how_often_anything_is_tried_again(both, first, second):
+    first.fault = second.fault = Fault.OVERLOADED
+    await database_sync_to_async(declare_failover)(retry_on_error=False)
+
+    with pytest.raises(AllTargetsFailed):
+        await served_by()
+
+    assert (len(first.requests), len(second.requests)) == (1, 1)
+
+
+async def test_a_rate_limit_of_the_only_one_is_waited_for(first):
+    await aserve("first", first.base_url)
+    first.faults_once = [Fault.RATE_LIMITED_MS]  # 1.5 s
+
+    assert await served_by() == "first"
+    first_call, second_call = first.requests
+    assert 1.5 <= second_call.received_at - first_call.received_at
+
+
+def declare_failover(**fields):
+    FailoverSettings.objects.update_or_create(pk=1, defaults=fields)
+    configuration_changed()
 
 
 def open_gates():
