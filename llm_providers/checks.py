@@ -1,5 +1,6 @@
 """Misconfigurations of this room, told at start with what to do."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,10 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
 
 from llm_providers.declared.current import declaration
+from llm_providers.declared.file import DeclaredProvider
+from llm_providers.declared.known import RETIRED
 from llm_providers.declared.lines import WrongFile
+from llm_providers.models.provider import ENGINE
 from llm_providers.types import PrivacyLabel
 
 
@@ -55,7 +59,56 @@ def check_providers_file(**_: Any) -> list[CheckMessage]:
 
 @register()
 def check_order(**_: Any) -> list[CheckMessage]:
-    if settings.LLM_FALLBACK_ORDER and settings.LLM_DEFAULT_PROVIDER not in settings.LLM_FALLBACK_ORDER:
-        text = f"LLM_DEFAULT_PROVIDER {settings.LLM_DEFAULT_PROVIDER} does not occur in LLM_FALLBACK_ORDER."
-        return [Warning(text, hint="It is asked first all the same; name it first there.", id="llm.W002")]
-    return []
+    """An order that names nobody, leaves somebody out or asks a paid provider before the team's own machines."""
+    order, default = settings.LLM_FALLBACK_ORDER, settings.LLM_DEFAULT_PROVIDER
+    found: list[CheckMessage] = []
+    if order and default not in order:
+        text = f"LLM_DEFAULT_PROVIDER {default} does not occur in LLM_FALLBACK_ORDER."
+        found.append(Warning(text, hint="It is asked first all the same; name it first there.", id="llm.W002"))
+    enabled = {provider.name: provider for provider in _declared() if provider.enabled}
+    if not enabled:
+        return found
+    for name in dict.fromkeys((default, *order)):
+        if name not in (*enabled, ENGINE):
+            hint = (
+                f"Declare and enable it in {settings.LLM_PROVIDERS_FILE}, or add it in the admin; else mend the name."
+            )
+            found.append(Warning(f"No provider that is declared is called {name}.", hint=hint, id="llm.W003"))
+    omitted = [name for name in enabled if order and name not in (default, *order)]
+    if omitted:
+        text = f"LLM_FALLBACK_ORDER leaves out {', '.join(omitted)}."
+        hint = "They answer only when they are named; add them to the order, or switch them off in the file."
+        found.append(Warning(text, hint=hint, id="llm.W010"))
+    return [*found, *_remote_before_local([enabled[name] for name in (default, *order) if name in enabled])]
+
+
+def _remote_before_local(ordered: Sequence[DeclaredProvider]) -> Iterator[CheckMessage]:
+    first_remote = next((provider for provider in ordered if not provider.is_local), None)
+    if first_remote is None:
+        return
+    for later in ordered[ordered.index(first_remote) :]:
+        if later.is_local:
+            text = f"LLM_FALLBACK_ORDER asks {first_remote.name}, which is remote, before {later.name}, which is local."
+            yield Warning(text, hint="Put the local ones first, unless that is what you want.", id="llm.W011")
+            return
+
+
+@register()
+def check_retired_models(**_: Any) -> list[CheckMessage]:
+    return [
+        Warning(
+            f"{provider.name}: the model {provider.model} is not offered from {retirement.on} on.",
+            hint=f"Write another `model:` in {settings.LLM_PROVIDERS_FILE}, such as {retirement.instead}.",
+            id="llm.W013",
+        )
+        for provider in _declared()
+        if provider.enabled and (retirement := RETIRED.get(provider.model))
+    ]
+
+
+def _declared() -> Sequence[DeclaredProvider]:
+    """Nothing while the file is wrong, which another check tells."""
+    try:
+        return declaration().providers
+    except WrongFile:
+        return ()

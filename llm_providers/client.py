@@ -8,16 +8,17 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import timedelta
 
 from django.conf import settings
 from django.utils.timezone import now
 
+from llm_providers.accounting.tokens import estimated_input
 from llm_providers.adapters.base import Adapter
 from llm_providers.errors import (
     AllTargetsFailed,
     BadRequest,
     ContextTooLong,
-    DeadlineReached,
     Event,
     LLMError,
     PrivacyBlocked,
@@ -25,13 +26,14 @@ from llm_providers.errors import (
     StreamBroken,
 )
 from llm_providers.health import breakers
+from llm_providers.health.residency import residency
 from llm_providers.records.record import Record
 from llm_providers.routing.admission import BREAKER_OPEN, refusal
 from llm_providers.routing.candidates import OrderPolicy, Plan, Target, plan
+from llm_providers.routing.clocks import Clocks, Patience
 from llm_providers.routing.connections import adapter_for
 from llm_providers.routing.keeper import snapshot_keeper
-from llm_providers.routing.progress import Progress
-from llm_providers.routing.snapshot import ProviderEntry
+from llm_providers.routing.progress import Progress, Turn
 from llm_providers.types import (
     AdapterEvent,
     Answered,
@@ -44,6 +46,7 @@ from llm_providers.types import (
     FellOver,
     Finished,
     FinishReason,
+    Loading,
     ModelRequest,
     Purpose,
     ReasoningDelta,
@@ -53,6 +56,7 @@ from llm_providers.types import (
     ToolCallDelta,
 )
 
+_READS_PER_S = 50  # tokens of the prompt, on a slow processor
 _INTERACTIVE = frozenset({Purpose.CHAT, Purpose.TEST})
 
 
@@ -114,7 +118,7 @@ async def _answer(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _deadline_s(request)
     progress = Progress(chain, max_retries=await _max_retries(), deadline=deadline)
-    while (turn := progress.next_turn(at=loop.time())) is not None:
+    while (turn := await _next_turn(progress)) is not None:
         target = turn.target
         if turn.is_retry:
             yield Retrying(target.label, turn.wait_s)
@@ -142,6 +146,16 @@ async def _answer(
         else:
             return
     raise _nobody_answered(request, chain, record, progress.last)
+
+
+async def _next_turn(progress: Progress) -> Turn | None:
+    """Whose turn it is; who will still be left alone when a retry is due is not waited for."""
+    while (turn := progress.next_turn(at=asyncio.get_running_loop().time())) is not None and turn.is_retry:
+        target = await _as_it_is_now(turn.target)
+        if not target.is_left_alone(at=now() + timedelta(seconds=turn.wait_s)):
+            break
+        progress.passed_over(target, by_breaker=True)
+    return turn
 
 
 async def _max_retries() -> int:
@@ -185,8 +199,12 @@ async def _attempt(
     ordinal = record.attempts
     if ordinal == 1:
         yield Began(record.public_id)
+    is_cold = await residency().must_load(target)
+    if is_cold:
+        record.model_is_loading()
+        yield Loading(target.label)
     async with aclosing(_events(request, target)) as events:
-        clocks = _Clocks(target.provider, deadline=deadline)
+        clocks = Clocks(target.provider, deadline=deadline, patience=_patience(request, target, is_cold=is_cold))
         while (event := await clocks.next_of(events)) is not None:
             was_silent = not record.answer.has_content
             if not record.answer.add(event):
@@ -199,6 +217,7 @@ async def _attempt(
                 yield event
     if not record.answer.has_content:
         raise ProviderFailure(Event.EMPTY, "the answer was complete and had nothing in it")
+    residency().answered(target)
 
 
 def _events(request: ModelRequest | EmbedRequest, target: Target) -> AsyncGenerator[AdapterEvent | Embeddings, None]:
@@ -223,48 +242,16 @@ async def _embedding_events(adapter: Adapter, call: EmbedCall) -> AsyncGenerator
     yield Finished(FinishReason.STOP)
 
 
-class _Clocks:
-    """How long each event of one attempt is waited for: the first content, then each next piece, then the whole."""
+def _patience(request: ModelRequest | EmbedRequest, target: Target, *, is_cold: bool) -> Patience:
+    if is_cold:
+        # Cut while it loads, a model would have to begin anew, so only a caller's own deadline ends this wait.
+        return Patience(target.provider.cold_timeout_s, is_cold=True, obeys_deadline=request.deadline_s is not None)
+    return Patience(target.provider.timeout_s + _reading_s(request, target))
 
-    def __init__(self, provider: ProviderEntry, *, deadline: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._provider = provider
-        self._deadline = deadline
-        self._first_until = min(self._loop.time() + provider.timeout_s, deadline)
-        self._answer_until: float | None = None
 
-    def content_began(self) -> None:
-        self._answer_until = self._loop.time() + settings.LLM_ANSWER_LIMIT_S
-
-    async def next_of(
-        self, events: AsyncGenerator[AdapterEvent | Embeddings, None]
-    ) -> AdapterEvent | Embeddings | None:
-        """The next event, or None at the end.
-
-        Raises:
-            ProviderFailure: nothing came in time.
-            DeadlineReached: the whole chain, or the whole answer, has taken as long as it may.
-        """
-        try:
-            async with asyncio.timeout_at(self._until()):
-                return await anext(events, None)
-        except TimeoutError:
-            raise self._verdict() from None
-
-    def _until(self) -> float:
-        if self._answer_until is None:
-            return self._first_until
-        return min(self._loop.time() + self._provider.stall_timeout_s, self._answer_until)
-
-    def _verdict(self) -> LLMError:
-        now = self._loop.time()
-        if self._answer_until is None and now >= self._deadline:
-            return DeadlineReached("No provider began to answer in the time that the caller allowed.")
-        if self._answer_until is None:
-            return ProviderFailure(Event.SLOW, f"no first word within {self._provider.timeout_s:g} s")
-        if now >= self._answer_until:
-            return DeadlineReached(f"The answer took longer than {settings.LLM_ANSWER_LIMIT_S:g} s.")
-        return ProviderFailure(Event.STALL, f"nothing came for {self._provider.stall_timeout_s:g} s")
+def _reading_s(request: ModelRequest | EmbedRequest, target: Target) -> float:
+    """Seconds that a model on a small machine may need to read the prompt: a long one is slow, not broken."""
+    return estimated_input(request) / _READS_PER_S if target.provider.is_local else 0.0
 
 
 def _deadline_s(request: ModelRequest | EmbedRequest) -> float:
@@ -296,7 +283,7 @@ def _nobody_answered(
     request: ModelRequest | EmbedRequest, chain: Plan, record: Record, last: ProviderFailure | None
 ) -> LLMError:
     reasons = set(record.trail.reasons.values())
-    if last is None and "privacy" in reasons and reasons <= {"privacy", "disabled"}:
+    if last is None and "privacy" in reasons and reasons <= {"privacy", "disabled", "test_model"}:
         return PrivacyBlocked(
             f"The text is labelled {request.privacy} and no provider that may have it can {request.capability}."
         )

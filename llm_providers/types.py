@@ -301,6 +301,13 @@ class FellOver:
 
 
 @dataclass(frozen=True, slots=True)
+class Loading:
+    """`target` (provider/model) is not in memory yet, so its first word takes longer than usual."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Retrying:
     """Everybody has been asked; `target` (provider/model) is asked once more in `wait_s` seconds."""
 
@@ -344,4 +351,4 @@ class Answered:
     tool_calls: tuple[ToolCall, ...] = ()
 
 
-ClientEvent = Began | FellOver | Retrying | Serving | TextDelta | ReasoningDelta | ToolCallDelta | Answered
+ClientEvent = Began | Loading | FellOver | Retrying | Serving | TextDelta | ReasoningDelta | ToolCallDelta | Answered

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from architect.lib.figures import duration
+from llm_providers.errors import Event
 
 _REASONS = {
     "refused": "the connection was refused",
@@ -26,6 +27,7 @@ _REASONS = {
     "context_length": "the text is too long for the model",
     "privacy": "it may not have texts with this label",
     "disabled": "it is switched off",
+    "test_model": "its words are random, and real models have been seen",
     "deadline": "the time that the caller allowed was over",
     "bad_request": "it refused the request",
 }
@@ -38,6 +40,11 @@ def trail_sentences(trail: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def reason_in_words(reason: str) -> str:
     return _REASONS.get(reason, reason.replace("_", " "))
+
+
+def event_in_words(label: str) -> str:
+    """An event of an attempt or of a breaker by its name on record."""
+    return next((reason_in_words(event.reason) for event in Event if event.label == label), reason_in_words(label))
 
 
 def _sentence(entry: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ import architect.celery  # noqa: F401 - wake-ups go to the broker of the tests
 from architect.accounts.models import User
 from architect.lib.group_commit import group_commit
 from architect.live.watcher import watcher
+from llm_providers.health.breakers import call_windows
+from llm_providers.health.residency import residency
 from llm_providers.routing.connections import adapter_of
 from llm_providers.routing.keeper import snapshot_keeper
 from tests.fakes.openai import FakeOpenAI
@@ -41,6 +43,8 @@ def _own_snapshot() -> Iterator[None]:
     watcher().close()
     snapshot_keeper.cache_clear()
     adapter_of.cache_clear()
+    call_windows.cache_clear()
+    residency.cache_clear()
 
 
 @pytest.fixture

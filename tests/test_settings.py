@@ -30,7 +30,8 @@ def read_variables():
 
 
 def run_check(**variables):
-    """`manage.py check` in a process of its own, where the settings are read anew."""
+    """`manage.py check` in a process of its own, where the settings are read anew, with the shipped providers' file."""
+    variables = {"LLM_PROVIDERS_FILE": str(ROOT / "config/llm_providers.yaml"), **variables}
     return subprocess.run(
         [sys.executable, "manage.py", "check"],
         cwd=ROOT,
@@ -68,6 +69,9 @@ def test_the_configuration_table_of_the_readme_names_only_what_there_is():
         ("ENGINE_ENABLED", "perhaps", "llm.E003"),
         ("ENGINE_MODEL", "no-such.gguf", "llm.W001"),
         ("LLM_FALLBACK_ORDER", "claude", "llm.W002"),
+        ("LLM_DEFAULT_PROVIDER", "olama", "llm.W003"),
+        ("LLM_FALLBACK_ORDER", "ollama,claude,openai", "llm.W010"),
+        ("LLM_FALLBACK_ORDER", "ollama,claude,localai", "llm.W011"),
         ("UI_DEFAULT_THEME", "pink", "accounts.E001"),
     ],
 )
@@ -77,6 +81,21 @@ def test_a_wrong_value_is_told_with_an_id_and_what_to_do(variable, value, check)
     assert check in said
     assert "HINT" in said
     assert value in said or variable in said
+
+
+def test_a_model_that_its_vendor_has_retired_is_told_with_a_newer_one(tmp_path):
+    declared = tmp_path / "mine.yaml"
+    declared.write_text("providers: {openai: {api_key: '${OPENAI_API_KEY}', model: gpt-4-turbo}}")
+
+    said = run_check(LLM_PROVIDERS_FILE=str(declared), LLM_DEFAULT_PROVIDER="openai").stderr
+
+    assert "llm.W013" in said
+    assert "openai: the model gpt-4-turbo is not offered from 2026-10-23 on." in said
+    assert "gpt-6-luna" in said
+
+
+def test_the_shipped_order_and_file_give_no_warning():
+    assert "WARNING" not in run_check(LLM_FALLBACK_ORDER="ollama,localai,claude,openai").stderr
 
 
 def test_an_unknown_time_zone_names_the_variable_and_what_to_write():

@@ -33,6 +33,7 @@ from llm_providers.types import (
     Began,
     ClientEvent,
     FellOver,
+    Loading,
     ModelRequest,
     ReasoningDelta,
     Retrying,
@@ -74,11 +75,9 @@ class LiveRun:
                 self._note({"request_id": request_id})
             case Serving():
                 self._serving(event)
-            case FellOver(target, reason):
-                self._tell_on_the_way(f"{target} did not answer: {reason_in_words(reason)}.")
-            case Retrying(target, wait_s):
-                when = f" in {duration(wait_s * 1000)}" if wait_s >= 1 else ""
-                self._tell_on_the_way(f"Nobody answered; asking {target} once more{when}.")
+            case FellOver() | Loading() | Retrying():
+                note = {"t": "note", "run": str(self.id), "kind": "failover", "text": _on_the_way(event)}
+                self._tell(note)
             case Answered():
                 self.summary |= _summary_of(event)
 
@@ -94,9 +93,6 @@ class LiveRun:
         self.log.mark_stored(seq)
         since = self.unstored_columns.items()
         self.unstored_columns = {name: value for name, value in since if columns.get(name, _NOTHING) != value}
-
-    def _tell_on_the_way(self, text: str) -> None:
-        self._tell({"t": "note", "run": str(self.id), "kind": "failover", "text": text})
 
     def _gather(self, kind: str, text: str) -> None:
         self._send(self.log.gather(kind, text))
@@ -327,6 +323,18 @@ def _kind_of(failure: LLMError) -> str:
     if isinstance(failure, PrivacyBlocked):
         return "privacy_blocked"
     return "deadline" if isinstance(failure, DeadlineReached) else "no_candidate"
+
+
+def _on_the_way(event: FellOver | Loading | Retrying) -> str:
+    """What a person who waits for the first word is told."""
+    match event:
+        case FellOver(target, reason):
+            return f"{target} did not answer: {reason_in_words(reason)}."
+        case Loading(target):
+            return f"{target} is being loaded; the first word takes a while."
+        case Retrying(target, wait_s):
+            when = f" in {duration(wait_s * 1000)}" if wait_s >= 1 else ""
+            return f"Nobody answered; asking {target} once more{when}."
 
 
 def _summary_of(answered: Answered) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from architect.lib.figures import UNKNOWN, duration, token_count
 from llm_providers.adapters.registry import adapters
 from llm_providers.models import Provider, Request
 from llm_providers.models.provider import Health
+from llm_providers.words import event_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class HomeState:
 
 def home_state(*, user_id: int, sees_all: bool) -> HomeState:
     """`sees_all`: figures and requests of everybody, else the person's own."""
-    providers = [_provider_state(row) for row in Provider.objects.prefetch_related("served_models")]
+    providers = [_provider_state(row) for row in Provider.objects.prefetch_related("served_models", "breakers")]
     requests = Request.objects.all() if sees_all else Request.objects.filter(owner_id=user_id)
     sentence, tone = _state_sentence(providers)
     return HomeState(
@@ -90,11 +91,24 @@ def _provider_state(row: Provider) -> ProviderState:
         title=_("Built-in engine") if row.is_engine else adapters()[row.kind].title,
         is_local=row.is_local,
         status=row.health if row.is_on else "off",
-        status_text=row.health_text,
+        status_text=row.health_text or _left_alone(row),
         models=[model.name for model in offered],
         is_test=any(model.is_test for model in offered),
         checked_at=row.checked_at,
     )
+
+
+def _left_alone(row: Provider) -> str:
+    """Why no request goes there now, though the server answers."""
+    closed = [breaker for breaker in row.breakers.all() if breaker.keeps_away]
+    if not closed:
+        return ""
+    breaker = closed[0]
+    what = breaker.model or _("It")
+    if breaker.forced:
+        return _("%(what)s is kept out of use by an operator.") % {"what": what}
+    why = event_in_words(breaker.reason)
+    return _("%(what)s is left alone for a while: %(why)s.") % {"what": what, "why": why}
 
 
 def _state_sentence(providers: list[ProviderState]) -> tuple[str, str]:

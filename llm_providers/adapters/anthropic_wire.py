@@ -72,10 +72,16 @@ def chat_body(call: ChatCall) -> dict[str, Any]:
 
 
 def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """There is no role for tools: their results begin the next turn of the user."""
-    spoken = [message for message in messages if message.role is not Role.SYSTEM]
+    """There is no role for tools: their results begin the next turn of the user. A turn without content, such as an
+    answer that was stopped at once, would be refused.
+    """
+    spoken = [message for message in messages if message.role is not Role.SYSTEM and _says_something(message)]
     by_speaker = groupby(spoken, key=lambda message: "assistant" if message.role is Role.ASSISTANT else "user")
     return [{"role": role, "content": _blocks(tuple(turn))} for role, turn in by_speaker]
+
+
+def _says_something(message: Message) -> bool:
+    return bool(message.text.strip() or message.images or message.tool_calls or message.role is Role.TOOL)
 
 
 def _blocks(turn: Sequence[Message]) -> list[dict[str, Any]]:
@@ -88,7 +94,7 @@ def _blocks(turn: Sequence[Message]) -> list[dict[str, Any]]:
 
 def _content(message: Message) -> Iterator[dict[str, Any]]:
     yield from (_image(image) for image in message.images)
-    if message.text:  # an empty block is refused
+    if message.text.strip():  # a blank block is refused
         yield {"type": "text", "text": message.text}
     yield from (_tool_use(call) for call in message.tool_calls)
 
@@ -123,6 +129,7 @@ class _Counts:
     cache_read: int | None = None
     cache_creation: int | None = None
     output: int | None = None
+    thinking: int | None = None
 
     def take(self, told: Mapping[str, Any], *, with_output: bool) -> None:
         self.input = _newest(told, "input_tokens", self.input)
@@ -130,12 +137,13 @@ class _Counts:
         self.cache_creation = _newest(told, "cache_creation_input_tokens", self.cache_creation)
         if with_output:
             self.output = _newest(told, "output_tokens", self.output)
+            self.thinking = _newest(told.get("output_tokens_details") or {}, "thinking_tokens", self.thinking)
 
     @property
     def usage(self) -> Usage:
         parts = (self.input, self.cache_read, self.cache_creation)
         taken = sum(part or 0 for part in parts) if self.input is not None else None
-        return Usage(taken, self.output, self.cache_read)
+        return Usage(taken, self.output, self.cache_read, self.thinking)
 
 
 class ChatAnswer:
@@ -143,10 +151,11 @@ class ChatAnswer:
 
     def __init__(self, request_id: str | None) -> None:
         self.is_complete = False
-        self._request_id = request_id
+        self._request_id = name_of(request_id)
         self._counts = _Counts()
         self._stop_reason: str | None = None
         self._tool_calls: dict[int, int] = {}  # by the index of their block
+        self._unwritten: dict[int, dict[str, Any]] = {}  # the arguments of calls of which no piece has come
 
     def events(self, frame: Frame) -> Sequence[AdapterEvent]:
         """What one event says; raises `ProviderFailure` for an error and for nonsense. Unknown events say nothing."""
@@ -171,6 +180,9 @@ class ChatAnswer:
                 yield from self._block(said["index"], said["content_block"])
             case "content_block_delta":
                 yield from self._delta(said["index"], said["delta"])
+            case "content_block_stop" if said["index"] in self._unwritten:
+                written = orjson.dumps(self._unwritten.pop(said["index"])).decode()
+                yield ToolCallDelta(self._tool_calls[said["index"]], written)
             case "message_delta":
                 self._stop_reason = said["delta"].get("stop_reason") or self._stop_reason
                 self._counts.take(said.get("usage") or {}, with_output=True)
@@ -191,6 +203,7 @@ class ChatAnswer:
                 yield ReasoningDelta(text_of(block["thinking"]))
             case "tool_use":
                 place = self._tool_calls[index] = len(self._tool_calls)
+                self._unwritten[index] = dict(block.get("input") or {})
                 yield ToolCallDelta(place, "", id=text_of(block["id"]), name=text_of(block["name"]))
 
     def _delta(self, index: int, delta: dict[str, Any]) -> Iterator[AdapterEvent]:
@@ -199,7 +212,8 @@ class ChatAnswer:
                 yield TextDelta(text_of(delta["text"]))
             case "thinking_delta":
                 yield ReasoningDelta(text_of(delta["thinking"]))
-            case "input_json_delta" if delta["partial_json"]:
+            case "input_json_delta" if delta["partial_json"] and index in self._tool_calls:
+                self._unwritten.pop(index, None)
                 yield ToolCallDelta(self._tool_calls[index], text_of(delta["partial_json"]))
 
     def _stop(self) -> Iterator[AdapterEvent]:

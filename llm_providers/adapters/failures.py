@@ -91,7 +91,7 @@ _BY_WORDING = (
         _ONLY_503,
     ),
     _wording(r"maximum pending requests|concurren(t|cy)|queue is full|no slots? available", Event.BUSY, _ONLY_503),
-    _wording(r"credit balance|insufficient (credit|balance)|(credit|spend(ing)?) limit", Event.QUOTA, _CLIENT),
+    _wording(r"credit balance|insufficient (credit|balance)|(credit|spend(ing)?|usage) limit", Event.QUOTA, _CLIENT),
 )
 
 _BY_STATUS = {

@@ -9,7 +9,7 @@ from llm_providers.types import Capability, ModelDescription
 # By the family that a name begins with, the first that fits. The list of models tells names alone.
 _FAMILIES: tuple[tuple[str, frozenset[Capability]], ...] = (
     (r"text-embedding-", frozenset({Capability.EMBED})),
-    (r"whisper-|gpt-.*-transcribe", frozenset({Capability.TRANSCRIBE})),
+    (r"whisper-|gpt-(.*-)?transcribe", frozenset({Capability.TRANSCRIBE})),
     (r"dall-e-|gpt-image-|chatgpt-image-", frozenset({Capability.DRAW})),
     (
         r"tts-|.*-tts|.*-realtime|.*-audio|omni-moderation-|text-moderation-|sora-|babbage-|davinci-|.*-instruct",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,24 @@ BY_NAME: Mapping[str, KnownSystem] = {
 }
 
 _OTHER = KnownSystem("openai_compatible", speaks_openai=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """The day from which a vendor answers no more for a model, and what to take instead."""
+
+    on: date
+    instead: str
+
+
+# As the vendors announced it:
+# https://platform.openai.com/docs/deprecations
+# https://docs.claude.com/en/docs/about-claude/model-deprecations
+RETIRED: Mapping[str, Retirement] = {
+    "gpt-4-turbo": Retirement(date(2026, 10, 23), "gpt-6.1-sol or gpt-6-luna"),
+    "claude-sonnet-4-5-20250929": Retirement(date(2026, 11, 30), "claude-sonnet-5-5"),
+    "claude-sonnet-4-5": Retirement(date(2026, 11, 30), "claude-sonnet-5-5"),
+}
 
 
 def system_of(name: str, kind: str) -> KnownSystem:

@@ -3,10 +3,11 @@
 import asyncio
 import random
 import uuid
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
@@ -14,12 +15,14 @@ from django.utils.timezone import now
 
 from architect.lib.group_commit import group_commit
 from llm_providers.errors import Event, ProviderFailure
+from llm_providers.health.learned import learn, teaches
 from llm_providers.models import Breaker, BreakerEvent, Provider, RateGate
 from llm_providers.routing.breaker import (
     CHARGES,
     PROBATION,
     Admittance,
     BreakerEntry,
+    BreakerState,
     Charge,
     Lease,
     Limits,
@@ -29,6 +32,7 @@ from llm_providers.routing.breaker import (
 )
 from llm_providers.routing.candidates import Target
 from llm_providers.routing.keeper import configuration_changed
+from llm_providers.routing.window import CallWindow
 
 _AFTER_THE_FIRST_WORD = timedelta(seconds=10)
 _being_taken: set[int] = set()
@@ -57,13 +61,19 @@ async def admit(target: Target, *, is_forced: bool = False) -> list[Lease] | Non
 async def failed(target: Target, failure: ProviderFailure, leases: Iterable[Lease]) -> None:
     """Charges what `failure` tells against, and gives back leases that it says nothing about."""
     charge = CHARGES.get(failure.event)
+    if charge is not None:
+        charge = _with_its_window(target, charge)
     is_gated = gate_period(failure.event, retry_after_s=None, strikes=0) is not None
-    if charge is not None or is_gated or leases:
+    if charge is not None or is_gated or leases or teaches(failure):
         await group_commit().commit(partial(_record_failure, target, failure, charge, tuple(leases)))
 
 
 async def succeeded(target: Target, leases: Iterable[Lease]) -> None:
     """Closes what was on trial; a target that nothing was counted against costs no write."""
+    at = asyncio.get_running_loop().time()
+    for scope in Scope:
+        window = _window(target, scope)
+        window.clear() if leases else window.add(has_failed=False, at=at)
     if leases or target.provider.is_gated or any(breaker.is_counting for breaker in target.breakers):
         await group_commit().commit(partial(_record_success, target, tuple(leases)))
 
@@ -97,6 +107,13 @@ def make_eligible(provider: Provider) -> None:
         configuration_changed()
 
 
+def put_off(provider: Provider, *, due_before: datetime, until: datetime) -> None:
+    """A free call failed, so the trials that are due before a time wait until a later one."""
+    due = provider.breakers.filter(state="open", open_until__lt=due_before)
+    if due.update(open_until=until):
+        configuration_changed()
+
+
 def reset(breaker: Breaker, *, actor_name: str) -> None:
     """An operator says that it is mended."""
     _transit(Breaker.objects.filter(pk=breaker.pk), to="closed", reason="reset", actor_name=actor_name, **_CLOSED)
@@ -112,6 +129,25 @@ _CLOSED: dict[str, Any] = {
     "lease_token": None,
     "lease_until": None,
 }
+
+
+@cache
+def call_windows() -> dict[tuple[Scope, str, str], CallWindow]:
+    """What this process saw, by (scope, provider, model)."""
+    return defaultdict(CallWindow)
+
+
+def _window(target: Target, scope: Scope) -> CallWindow:
+    return call_windows()[scope, target.provider.name, target.model.name if scope is Scope.MODEL else ""]
+
+
+def _with_its_window(target: Target, charge: Charge) -> Charge:
+    """A target that fails every other time opens, too, though never twice in a row."""
+    at = asyncio.get_running_loop().time()
+    window = _window(target, charge.scope)
+    window.add(has_failed=True, at=at)
+    is_bad = window.is_mostly_failing(at=at, timeout_s=target.provider.timeout_s)
+    return charge._replace(opens_at_once=charge.opens_at_once or is_bad)
 
 
 async def _take(breaker: BreakerEntry, target: Target, *, is_forced: bool) -> Lease | None:
@@ -145,6 +181,7 @@ def _record_failure(target: Target, failure: ProviderFailure, charge: Charge | N
         _charge(target, charge, failure.event, leases)
     _release([lease.token for lease in leases])  # one that was charged is open by now and not found
     _shut_gate(target, failure)
+    learn(target, failure)
 
 
 def _charge(target: Target, charge: Charge, event: Event, leases: tuple[Lease, ...]) -> None:
@@ -233,7 +270,9 @@ def _shut_gate(target: Target, failure: ProviderFailure) -> None:
 def _transit(chosen: QuerySet[Breaker], *, to: str, reason: str, actor_name: str = "", **changes: Any) -> bool:
     """Moves the one breaker of the set, if it is still there; whoever comes second finds the set empty."""
     before = chosen.first()
-    if before is None or not chosen.update(state=to, epoch=F("epoch") + 1, reason=reason, **changes):
+    if to != BreakerState.HALF_OPEN:  # while it is tried out, why it was opened is still what there is to know
+        changes["reason"] = reason
+    if before is None or not chosen.update(state=to, epoch=F("epoch") + 1, **changes):
         return False
     BreakerEvent.objects.create(
         breaker=before, from_state=before.state, to_state=to, reason=reason, actor_name=actor_name

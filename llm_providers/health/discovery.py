@@ -88,6 +88,9 @@ async def _ask(provider: ProviderEntry) -> tuple[ModelDescription, ...]:
 
 
 def _save_model(provider: Provider, model: ModelDescription, *, is_test: bool, at: datetime) -> None:
+    known = ServedModel.objects.filter(provider=provider, name=model.name)
+    # Loaded anew with another length, so what was learnt of the old one is void.
+    known.exclude(context_length=model.context_length).update(observed_context=None)
     ServedModel.objects.update_or_create(
         provider=provider,
         name=model.name,

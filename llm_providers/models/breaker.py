@@ -44,6 +44,11 @@ class Breaker(models.Model):
             ),
         ]
 
+    @property
+    def keeps_away(self) -> bool:
+        """Whether requests pass its target over; a half-open one lets one through."""
+        return self.forced == "open" or (self.forced is None and self.state != "closed")
+
     def __str__(self) -> str:
         return f"{self.provider.name}/{self.model}" if self.model else self.provider.name
 

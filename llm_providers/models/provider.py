@@ -109,6 +109,7 @@ class ServedModel(models.Model):
     name = models.CharField(max_length=200)
     capabilities = models.JSONField(default=list)
     context_length = models.PositiveIntegerField(null=True, blank=True)
+    observed_context = models.PositiveIntegerField(null=True, blank=True, help_text="As a refusal told it.")
     max_output = models.PositiveIntegerField(null=True, blank=True)
     embedding_space = models.CharField(max_length=200, blank=True, default="")
     is_remote = models.BooleanField(default=False)

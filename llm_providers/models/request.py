@@ -122,6 +122,7 @@ class Attempt(models.Model):
     served_model = models.CharField(max_length=200)
     answered_model = models.CharField(max_length=200, blank=True, default="")
     is_local = models.BooleanField()
+    is_cold = models.BooleanField(default=False, help_text="The model had to be loaded first.")
     state = models.CharField(max_length=10, choices=AttemptState.choices, default=AttemptState.SENT)
     event = models.CharField(max_length=30, blank=True, default="")
     http_status = models.PositiveSmallIntegerField(null=True)

@@ -93,6 +93,9 @@ class Record:
         if self._checkpoints is None:
             self._checkpoints = asyncio.create_task(self._keep_checkpoints())
 
+    def model_is_loading(self) -> None:
+        self._attempts[-1].is_cold = True
+
     def first_content(self) -> None:
         """Marks the moment from which on nothing is switched silently."""
         self._first_content = time.monotonic()

@@ -20,6 +20,7 @@ class AttemptRow:
     is_local: bool
     started_at: datetime
     state: str = AttemptState.SENT.value
+    is_cold: bool = False
     answered_model: str = ""
     event: str = ""
     http_status: int | None = None

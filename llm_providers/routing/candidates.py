@@ -5,11 +5,12 @@ Privacy is judged first, so that a target that may not have the text is never in
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from llm_providers.errors import BadRequest
-from llm_providers.routing.breaker import BreakerEntry
+from llm_providers.routing.breaker import Admittance, BreakerEntry
 from llm_providers.routing.snapshot import ModelEntry, ProviderEntry, Snapshot, runs_elsewhere
-from llm_providers.types import EmbedRequest, ModelRequest, PrivacyLabel
+from llm_providers.types import Capability, EmbedRequest, ModelRequest, PrivacyLabel
 
 AUTO = "auto"
 
@@ -32,6 +33,10 @@ class Target:
     def breakers(self) -> tuple[BreakerEntry, ...]:
         """Those of the endpoint and of this model there, as far as anything ever happened to them."""
         return tuple(breaker for breaker in self.provider.breakers if breaker.model in ("", self.model.name))
+
+    def is_left_alone(self, *, at: datetime) -> bool:
+        """Whether one of its breakers will still be open then."""
+        return any(breaker.admittance(at=at) is Admittance.STAY_AWAY for breaker in self.breakers)
 
     @property
     def label(self) -> str:
@@ -99,7 +104,9 @@ def _with_test_model_last(verdicts: list[Target | Skip], snapshot: Snapshot) -> 
     """Random words are for a bare machine only: unnamed, the test model goes once a real one has been seen."""
     test = [verdict for verdict in verdicts if isinstance(verdict, Target) and verdict.model.is_test]
     others = [verdict for verdict in verdicts if verdict not in test]
-    return others if snapshot.real_model_was_seen else [*others, *test]
+    if snapshot.real_model_was_seen:
+        return [*others, *(Skip(verdict.label, "test_model") for verdict in test)]
+    return [*others, *test]
 
 
 def _wish(snapshot: Snapshot, wanted: str, policy: OrderPolicy) -> tuple[Iterable[ProviderEntry], str | None, str]:
@@ -147,10 +154,22 @@ def _best_of(provider: ProviderEntry, request: ModelRequest | EmbedRequest) -> T
             frozenset({request.capability}),
             is_remote=runs_elsewhere(provider.default_model),
         )
-    ranked = [default] if default else list(provider.models)
+    others = [model for model in provider.models if model is not default]
+    if provider.default_model and not provider.is_local and request.capability is Capability.CHAT:
+        # Another model than the configured one may cost many times as much.
+        if default is None:
+            return Skip(f"{provider.name}/{provider.default_model}", "model_missing")
+        others = []
+    ranked = [default, *others] if default else others
     verdicts = [_fit(provider, model, request) for model in ranked]
     fitting = next((verdict for verdict in verdicts if isinstance(verdict, Target)), None)
-    return fitting or (verdicts[0] if verdicts else Skip(provider.name, "model_missing"))
+    # What keeps a model that can do it from it says more than that another one can't.
+    telling = sorted((verdict for verdict in verdicts if isinstance(verdict, Skip)), key=_is_incapable)
+    return fitting or (telling[0] if telling else Skip(provider.name, "model_missing"))
+
+
+def _is_incapable(skip: Skip) -> bool:
+    return skip.reason == "capability"
 
 
 def _fit(provider: ProviderEntry, model: ModelEntry, request: ModelRequest | EmbedRequest) -> Target | Skip:

@@ -18,6 +18,7 @@ from llm_providers.types import Capability, PrivacyLabel
 TOPIC = "providers"
 NOTHING_STATED = FailoverPolicy()
 _LOCAL_TIMEOUT_S, _REMOTE_TIMEOUT_S = 60.0, 120.0
+_COLD_TIMEOUT_S = 300.0  # as long as Ollama gives a model to load
 
 
 def configuration_changed() -> None:
@@ -105,6 +106,7 @@ def provider_entry(
         secret_env=row.secret_env,
         timeout_s=row.timeout_s or (_LOCAL_TIMEOUT_S if row.is_local else _REMOTE_TIMEOUT_S),
         connect_timeout_s=row.settings.get("connect_timeout") or (1.0 if row.is_local else 3.0),
+        cold_timeout_s=row.settings.get("cold_timeout") or _COLD_TIMEOUT_S,
         stall_timeout_s=row.settings.get("stall_timeout") or (30.0 if row.is_local else 20.0),
         is_engine=row.is_engine,
         limits=_limits(row, failover),
@@ -149,7 +151,7 @@ def _model_entry(row: ServedModel) -> ModelEntry:
     return ModelEntry(
         name=row.name,
         capabilities=frozenset(Capability(name) for name in row.capabilities if name in known),
-        context_length=row.context_length,
+        context_length=min(filter(None, (row.context_length, row.observed_context)), default=None),
         is_remote=row.is_remote,
         is_test=row.is_test,
     )

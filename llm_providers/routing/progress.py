@@ -48,6 +48,7 @@ class Progress:
         self._retries: list[_Retry] = []
         self._max_retries = max_retries
         self._retries_made = 0
+        self._retrying: _Retry | None = None
         self._failures_of: dict[str, int] = {}
         self._deadline = deadline
 
@@ -61,12 +62,15 @@ class Progress:
         return self._next_retry(at)
 
     def passed_over(self, target: Target, *, by_breaker: bool) -> None:
+        self._retrying = None  # nobody was called, so it does not count
         if by_breaker:
             self._left_alone.append(target)
 
     def failed(self, target: Target, failure: ProviderFailure, *, at: float, jitter: float) -> None:
         """`jitter` from 0 to 1 is the part of the back-off that is waited."""
         self.last = failure
+        self._retries_made += self._retrying is not None and self._retrying.is_counted
+        self._retrying = None
         self.outgrown = max(self.outgrown, _outgrown_at(target, failure))
         failures = self._failures_of[target.label] = self._failures_of.get(target.label, 0) + 1
         retry = failure.event.retry
@@ -87,7 +91,7 @@ class Progress:
             return None
         chosen = min(due, key=lambda retry: retry.ready_at)
         self._retries.remove(chosen)
-        self._retries_made += chosen.is_counted
+        self._retrying = chosen
         return Turn(chosen.target, wait_s=max(0.0, chosen.ready_at - at), is_retry=True)
 
 

@@ -37,6 +37,7 @@ class ProviderEntry:
     secret_env: str = ""
     timeout_s: float = 60.0
     connect_timeout_s: float = 1.0
+    cold_timeout_s: float = 300.0
     stall_timeout_s: float = 30.0
     is_engine: bool = False
     limits: Limits = LOCAL_LIMITS

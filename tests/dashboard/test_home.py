@@ -7,7 +7,7 @@ from django.utils.timezone import now
 from architect.accounts.models import AuditEntry, User
 from architect.dashboard.queries import home_state
 from architect.jobs.models import Job
-from llm_providers.models import Provider, Request, ServedModel
+from llm_providers.models import Breaker, Provider, Request, ServedModel
 from tests.queries import queries_of
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +63,31 @@ def test_the_sentence_counts_who_is_up():
 
     assert (state.sentence, state.tone) == ("2 of 3 providers up, local and remote", "warning")
     assert [item.text for item in state.needs_attention] == ["localai: Connection refused."]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            {"state": "open", "open_until": now(), "reason": "server_error", "scope": "model", "model": "m"},
+            "m is left alone for a while: the server reported an error.",
+        ),
+        (
+            {"state": "open", "open_until": now(), "reason": "refused"},
+            "It is left alone for a while: the connection was refused.",
+        ),
+        ({"forced": "open"}, "It is kept out of use by an operator."),
+        ({"forced": "closed", "state": "open", "open_until": now(), "reason": "refused"}, ""),
+        ({"consecutive_failures": 1}, ""),
+    ],
+)
+def test_a_provider_that_answers_and_is_left_alone_says_why(fields, said):
+    add_provider("ollama")
+    Breaker.objects.create(provider=Provider.objects.get(), **{"scope": "endpoint", **fields})
+
+    (provider,) = home_state(user_id=1, sees_all=True).providers
+
+    assert (provider.status, provider.status_text) == ("up", said)
 
 
 def test_todays_figures_leave_out_yesterday_and_the_test_model():

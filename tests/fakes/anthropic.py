@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import formatdate
 from time import time
 from typing import Any
@@ -58,6 +58,7 @@ _BREAKS = {
     Fault.STALL,
     Fault.MALFORMED,
     Fault.ERROR_FRAME,
+    Fault.OVERLOADED_FRAME,
     Fault.CONTEXT_EXCEEDED_FRAME,
 }
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
@@ -149,6 +150,8 @@ class FakeAnthropic(FakeModelServer):
                 return
             case Fault.MALFORMED:
                 await wire.chunk(b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"de\n\n')
+            case Fault.OVERLOADED_FRAME:
+                await wire.chunk(event(_error("overloaded_error", "Overloaded")))
             case Fault.CONTEXT_EXCEEDED_FRAME:
                 await wire.chunk(event(_error(*_TOO_LONG[1:])))
             case _:
@@ -215,7 +218,7 @@ class MessageBytes:
             index += 1
         for call in self._answer.tool_calls:
             opened = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
-            pieces = ("", *call.fragments)  # the first is always empty
+            pieces = ("", *call.fragments) if call.fragments else ()  # the first is always empty
             yield from _block(index, opened, [{"type": "input_json_delta", "partial_json": one} for one in pieces])
             index += 1
 
@@ -226,7 +229,9 @@ class MessageBytes:
 
     def reason(self) -> bytes:
         delta = {"stop_reason": _STOP_REASONS[self._answer.finish_reason], "stop_sequence": None}
-        usage = {"usage": {"output_tokens": self._answer.usage[1]}} if self._counts_usage else {}
+        _, written, _, thought = self._answer.usage
+        details = {"output_tokens_details": {"thinking_tokens": thought}} if thought else {}
+        usage = {"usage": {"output_tokens": written, **details}} if self._counts_usage else {}
         return event({"type": "message_delta", "delta": delta, **usage})
 
     def whole(self) -> bytes:
@@ -286,15 +291,24 @@ def _mistake_in(asked: Mapping[str, Any], *, version: str) -> str | None:
         return "max_tokens: Field required"
     if version >= "2026-10-21" and (refused := [name for name in _SAMPLING if name in asked]):
         return f"{refused[0]}: Extra inputs are not permitted"
-    if not asked.get("messages"):
+    return _mistake_in_turns(asked.get("messages") or [])
+
+
+def _mistake_in_turns(turns: Sequence[Mapping[str, Any]]) -> str | None:
+    if not turns:
         return "messages: at least one message is required"
-    if any(turn["role"] not in ("user", "assistant") for turn in asked["messages"]):
+    if any(turn["role"] not in ("user", "assistant") for turn in turns):
         return "messages.0.role: Input should be 'user' or 'assistant'"
-    return "This model does not support assistant message prefill." if _ends_with_assistant(asked) else None
+    if any(_is_blank(turn["content"]) for turn in turns):
+        return "messages: all messages must have non-empty content"
+    is_prefill = turns[-1]["role"] == "assistant"
+    return "This model does not support assistant message prefill." if is_prefill else None
 
 
-def _ends_with_assistant(asked: Mapping[str, Any]) -> bool:
-    return bool(asked["messages"][-1]["role"] == "assistant")
+def _is_blank(content: str | list[dict[str, Any]]) -> bool:
+    if isinstance(content, str):
+        return not content.strip()
+    return not content or any(block["type"] == "text" and not block["text"].strip() for block in content)
 
 
 def _waits(fault: Fault) -> Headers:

@@ -21,6 +21,7 @@ class Fault(StrEnum):
     STALL_AFTER_END = "stall_after_end"
     MALFORMED = "malformed"
     ERROR_FRAME = "error_frame"
+    OVERLOADED_FRAME = "overloaded_frame"
     ERROR_FRAME_THEN_DONE = "error_frame_then_done"
     CONTEXT_EXCEEDED_FRAME = "context_exceeded_frame"
     NO_TERMINAL_MARKER = "no_terminal_marker"

@@ -64,13 +64,18 @@ _BREAKS = {
 
 
 class FakeOllama(FakeModelServer):
-    """`loaded` are the names that /api/ps tells; `shows` is what /api/show knows by name."""
+    """`loaded` are the names that /api/ps tells; `shows` is what /api/show knows by name.
+
+    A model that is not loaded is loaded by the first question, which takes `load_s` seconds; /api/ps tells of it at
+    once, as the original does.
+    """
 
     def __init__(self, *, reply: Answer | None = None, api_key: str | None = None, port: int = 0) -> None:
         super().__init__(reply=reply or Answer(), port=port)
         self.api_key = api_key
         self.models: tuple[dict[str, Any], ...] = (model("gemma3:1b"), model("nomic-embed-text:latest"))
         self.loaded: tuple[str, ...] = ()
+        self.load_s = 0.0
         self.shows: dict[str, dict[str, Any]] = {
             "gemma3:1b": details("completion", "vision", context=32_768),
             "nomic-embed-text:latest": details("embedding", context=2_048, architecture="nomic-bert"),
@@ -120,6 +125,9 @@ class FakeOllama(FakeModelServer):
             self.loaded = (*self.loaded, name)
             await self._json(_line(name, {"role": "assistant", "content": ""}) | _done("load"), wire)
             return
+        if name not in self.loaded:
+            self.loaded = (*self.loaded, name)
+            await asyncio.sleep(self.load_s)
         if fault is Fault.SLOW_FIRST_BYTE:
             await asyncio.sleep(self.first_byte_delay_s)
         if not asked.get("stream", True):
@@ -271,5 +279,6 @@ def _done(reason: str) -> dict[str, Any]:
 
 
 def _tool_call(index: int, call: FakeToolCall) -> dict[str, Any]:
-    function = {"index": index, "name": call.name, "arguments": orjson.loads(call.arguments)}
-    return {"id": call.id, "function": function}
+    """Older versions give no id."""
+    function = {"index": index, "name": call.name, "arguments": orjson.loads(call.arguments or "{}")}
+    return {"id": call.id, "function": function} if call.id else {"function": function}

@@ -1,7 +1,10 @@
 """Broken, limited and recovering providers as a series of requests meets them."""
 
 import asyncio
-from contextlib import suppress
+import json
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 
 import pytest
@@ -9,16 +12,28 @@ from channels.db import database_sync_to_async
 from django.utils.timezone import now
 
 from llm_providers.client import UnifiedLLMClient
-from llm_providers.errors import AllTargetsFailed, Event, LLMError, ProviderFailure, StreamBroken
+from llm_providers.errors import AllTargetsFailed, DeadlineReached, Event, LLMError, ProviderFailure, StreamBroken
 from llm_providers.health import breakers
 from llm_providers.health.discovery import discover
-from llm_providers.models import Breaker, BreakerEvent, FailoverSettings, Provider, RateGate, Request
+from llm_providers.health.probing import probe_those_left_alone
+from llm_providers.models import (
+    Attempt,
+    Breaker,
+    BreakerEvent,
+    FailoverSettings,
+    Provider,
+    RateGate,
+    Request,
+    ServedModel,
+)
 from llm_providers.routing.candidates import OrderPolicy, plan
 from llm_providers.routing.keeper import configuration_changed, snapshot_keeper
-from llm_providers.types import Retrying
+from llm_providers.types import Loading, Retrying
 from tests.fakes.behaviour import Fault
+from tests.fakes.ollama import FakeOllama
 from tests.fakes.openai import FakeOpenAI
 from tests.llm_providers.requests import aserve, ask, events_of
+from tests.processes import ROOT, environment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -144,6 +159,41 @@ async def test_a_recovering_provider_gets_one_call_of_fifty(both, first):
     assert await served_by() == "first"
 
 
+async def test_a_recovering_provider_gets_one_call_of_four_processes(both, first):
+    first.fault = Fault.SERVER_ERROR
+    await times_asked(first, 2)
+    with crowds(4) as processes:
+        first.fault = Fault.SLOW_FIRST_BYTE
+        first.first_byte_delay_s = 3.0  # longer than the slowest of the four needs to come
+        asked = len(first.requests)
+        await change(open_until=now())
+        served = await asyncio.to_thread(send_all, processes)
+
+    assert len(first.requests) - asked == 1
+    assert sorted(served) == ["first"] + ["second"] * 47
+
+
+@contextmanager
+def crowds(count):
+    """Processes that are ready to send 12 requests each."""
+    command = [sys.executable, "-m", "tests.llm_providers.crowd", "12"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(subprocess.Popen(command, env=environment(), cwd=ROOT, **pipes)) for _ in range(count)
+        ]
+        for process in processes:
+            assert process.stdout.readline() == "ready\n"
+        yield processes
+
+
+def send_all(processes):
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [name for process in processes for name in json.loads(process.stdout.readline())]
+
+
 async def test_a_trial_that_fails_opens_it_for_longer(both, first):
     first.fault = Fault.SERVER_ERROR
     await times_asked(first, 2)
@@ -240,6 +290,137 @@ async def test_a_limited_provider_is_asked_again_when_its_time_has_come(both, fi
     assert not await Breaker.objects.aexists()
 
 
+async def test_a_provider_that_fails_every_other_time_is_left_alone(both, first):
+    for _ in range(5):
+        first.fault = Fault.NONE
+        await served_by()
+        assert not await Breaker.objects.filter(state="open").aexists()
+        first.fault = Fault.SERVER_ERROR
+        await served_by()
+
+    breaker = await Breaker.objects.aget()
+    assert (breaker.state, await served_by()) == ("open", "second")
+
+
+async def test_a_free_call_that_fails_puts_the_trial_off(both, first):
+    first.fault = Fault.SERVER_ERROR
+    await times_asked(first, 2)
+    await change(open_until=now())
+    first.fault = Fault.HANG
+    first.requests.clear()
+
+    await probe()
+
+    assert await served_by() == "second"
+    assert [request.method for request in first.requests] == ["GET"]
+    assert now() < (await Breaker.objects.aget()).open_until <= now() + timedelta(seconds=15)
+
+
+async def test_a_free_call_that_is_answered_leaves_the_trial_to_a_request(both, first):
+    first.fault = Fault.REFUSE
+    await served_by()
+    first.fault = Fault.NONE
+
+    await probe()
+
+    assert [request.method for request in first.requests] == ["GET"]
+    assert await served_by() == "first"
+    assert (await Breaker.objects.aget()).state == "closed"
+
+
+async def test_a_model_that_is_not_there_is_not_asked_for_again(both, first):
+    first.fault = Fault.MODEL_MISSING
+
+    assert await times_asked(first, 3) == 1
+
+    model = await ServedModel.objects.aget(provider__name="first", name="m")
+    assert model.missing_since is not None
+
+
+async def test_a_length_that_a_refusal_tells_is_remembered(both, first):
+    first.fault = Fault.CONTEXT_EXCEEDED  # which says 8192
+    assert await served_by() == "second"
+    first.requests.clear()
+
+    answered = await UnifiedLLMClient().complete(ask("word " * 40_000))
+
+    assert answered.trail[0] == {"t": "first/m", "skip": "context_length"}
+    assert first.requests == []
+    assert await times_asked(first, 1) == 1  # a short text may still fit
+
+
+@pytest.fixture
+async def ollama():
+    with FakeOllama() as fake:
+        await database_sync_to_async(declare_ollama)(fake.base_url, timeout_s=0.2)
+        yield fake
+
+
+async def test_a_model_that_is_being_loaded_is_waited_for(ollama, second):
+    await aserve("second", second.base_url, priority=2)
+    ollama.load_s = 0.6
+
+    told = await events_of(ask())
+
+    attempt = await Attempt.objects.aget()
+    assert [event.target for event in told if isinstance(event, Loading)] == ["ollama/gemma3:1b"]
+    assert (told[-1].provider, attempt.is_cold) == ("ollama", True)
+    assert not await Breaker.objects.aexists()
+
+
+async def test_a_model_that_has_just_answered_is_known_to_be_loaded(ollama):
+    await events_of(ask())
+    ollama.requests.clear()
+
+    await events_of(ask())
+
+    assert [request.path for request in ollama.requests] == ["/api/chat"]
+
+
+async def test_a_loaded_model_that_is_silent_is_slow(ollama, second):
+    await aserve("second", second.base_url, priority=2)
+    ollama.loaded = ("gemma3:1b",)
+    ollama.fault = Fault.SLOW_FIRST_BYTE
+    ollama.first_byte_delay_s = 1.0
+
+    assert await served_by() == "second"
+
+    assert (await Attempt.objects.aget(ordinal=1)).event == "slow"
+
+
+async def test_a_model_that_never_gets_loaded_says_nothing_about_health(ollama, second):
+    await aserve("second", second.base_url, priority=2)
+    await database_sync_to_async(set_cold_timeout)(0.3)
+    ollama.load_s = 2.0
+
+    assert await served_by() == "second"
+
+    assert (await Attempt.objects.aget(ordinal=1)).event == "loading"
+    assert not await Breaker.objects.aexists()
+
+
+async def test_a_caller_s_own_deadline_ends_the_wait_for_a_load_too(ollama):
+    ollama.load_s = 2.0
+
+    with pytest.raises(DeadlineReached):
+        await UnifiedLLMClient().complete(ask(deadline_s=0.3))
+
+
+def declare_ollama(base_url, **fields):
+    provider = Provider.objects.create(name="ollama", kind="ollama", base_url=base_url, is_local=True, **fields)
+    discover(provider)
+
+
+def set_cold_timeout(seconds):
+    Provider.objects.filter(name="ollama").update(settings={"cold_timeout": seconds})
+    configuration_changed()
+
+
+@database_sync_to_async
+def probe():
+    probe_those_left_alone(are_local=True, every=timedelta(seconds=5))
+
+
 async def test_what_may_pass_is_tried_again_after_everybody_else(both, first, second):
     first.fault = second.fault = Fault.OVERLOADED
     told = []
@@ -286,7 +467,7 @@ async def test_a_rate_limit_of_the_only_one_is_waited_for(first):
 
     assert await served_by() == "first"
     first_call, second_call = first.requests
-    assert 1.5 <= second_call.received_at - first_call.received_at
+    assert second_call.received_at - first_call.received_at >= 1.5
 
 
 def declare_failover(**fields):

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+import orjson
 import pytest
 
 from llm_providers.adapters.anthropic import AnthropicAdapter
+from llm_providers.adapters.anthropic_wire import ChatAnswer
+from llm_providers.adapters.framing import Frame
 from llm_providers.errors import Event, ProviderFailure
 from llm_providers.types import (
     AnswerSchema,
@@ -17,10 +20,11 @@ from llm_providers.types import (
     Sampling,
     Tool,
     ToolCall,
+    ToolCallDelta,
     Usage,
 )
 from tests.fakes.anthropic import FakeAnthropic
-from tests.fakes.behaviour import Answer, Fault
+from tests.fakes.behaviour import Answer, FakeToolCall, Fault
 from tests.llm_providers.adapters.calls import chat, collect_into, connection, events_of, failure_of, usages_in
 
 
@@ -130,12 +134,54 @@ async def test_a_refusal_by_the_model_is_a_finished_answer(fake, adapter):
     assert (await events_of(adapter))[-1] == Finished(FinishReason.REFUSED)
 
 
-async def test_an_overload_in_mid_answer_is_told_from_other_errors(fake, adapter, monkeypatch):
-    monkeypatch.setattr(
-        "tests.fakes.anthropic._error",
-        lambda *_: {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
+async def test_turns_without_content_are_left_out(fake, adapter):
+    turns = (
+        Message(Role.USER, "One"),
+        Message(Role.ASSISTANT, ""),
+        Message(Role.USER, " \n"),
+        Message(Role.USER, "Two"),
     )
-    fake.fault = Fault.ERROR_FRAME
+
+    body = await asked(fake, adapter, messages=turns)
+
+    (turn,) = body["messages"]
+    assert [block["text"] for block in turn["content"]] == ["One", "Two"]
+
+
+async def test_a_call_without_arguments_has_an_empty_object(fake, adapter):
+    fake.reply = Answer(words=(), tool_calls=(FakeToolCall("clock", ()),), finish_reason="tool_calls", headers=())
+
+    calls = [event for event in await events_of(adapter) if isinstance(event, ToolCallDelta)]
+
+    assert "".join(call.arguments for call in calls) == "{}"
+
+
+def test_a_delta_of_a_block_that_we_do_not_know_says_nothing():
+    answer = ChatAnswer("req_1")
+    block = {"type": "server_tool_use", "id": "s", "name": "n"}
+    opened = {"type": "content_block_start", "index": 0, "content_block": block}
+    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "{"}}
+
+    told = [answer.events(Frame(b"", orjson.dumps(said))) for said in (opened, delta)]
+
+    assert told == [[], []]
+
+
+def test_a_long_name_of_a_request_is_cut():
+    answer = ChatAnswer("req_" + "x" * 500)
+    (origin,) = answer.events(Frame(b"", b'{"type":"message_start","message":{"model":"m"}}'))
+
+    assert len(origin.provider_request_id) == 200
+
+
+async def test_tokens_spent_on_thinking_are_told(fake, adapter):
+    fake.reply = Answer(usage=(17, 5, 4, 3), headers=())
+
+    assert usages_in(await events_of(adapter))[-1] == Usage(17, 5, 4, 3)
+
+
+async def test_an_overload_in_mid_answer_is_told_from_other_errors(fake, adapter):
+    fake.fault = Fault.OVERLOADED_FRAME
 
     assert (await failure_of(adapter)).event is Event.OVERLOADED
 

@@ -71,6 +71,7 @@ def test_it_reads_a_bare_status(status: int, event: Event) -> None:
         (500, error("input (60002 tokens) is too large to process. increase the physical"), Event.CONTEXT_LENGTH),
         (429, error("You exceeded", type="insufficient_quota", code="insufficient_quota"), Event.QUOTA),
         (400, error("Your credit balance is too low to access the API."), Event.QUOTA),
+        (400, error("You have reached your specified API usage limits."), Event.QUOTA),
         (403, error("You have reached your spend limit."), Event.QUOTA),
         (503, error("Loading model", type="unavailable_error", code=503), Event.LOADING),
         (503, error("model llama3 is still loading", type="model_loading", code="model_loading"), Event.LOADING),

@@ -20,7 +20,7 @@ from llm_providers.types import (
     ToolCall,
     ToolCallDelta,
 )
-from tests.fakes.behaviour import Answer, Fault
+from tests.fakes.behaviour import Answer, FakeToolCall, Fault
 from tests.fakes.ollama import FakeOllama, model
 from tests.llm_providers.adapters.calls import EMBED, chat, connection, events_of, failure_of
 
@@ -101,11 +101,8 @@ async def test_tools_and_their_results(fake, adapter):
     assert "tools" not in await asked(fake, adapter, tools=(tool,), tool_choice="none")
 
 
-async def test_a_call_without_an_id_gets_one(fake, adapter, monkeypatch):
-    old_form = {"function": {"name": "clock", "arguments": {}}}
-    monkeypatch.setattr(
-        fake, "_messages", lambda: iter([{"role": "assistant", "content": "", "tool_calls": [old_form]}])
-    )
+async def test_a_call_without_an_id_gets_one(fake, adapter):
+    fake.reply = Answer(words=(), tool_calls=(FakeToolCall("clock", (), id=""),))
 
     events = await events_of(adapter)
 

@@ -36,6 +36,7 @@ async def test_the_limit_goes_by_its_newer_name(fake):
         ("text-embedding-3-small", frozenset({Capability.EMBED})),
         ("whisper-1", frozenset({Capability.TRANSCRIBE})),
         ("gpt-4o-mini-transcribe", frozenset({Capability.TRANSCRIBE})),
+        ("gpt-transcribe", frozenset({Capability.TRANSCRIBE})),
         ("gpt-image-2", frozenset({Capability.DRAW})),
         ("gpt-4o-realtime-preview", frozenset()),
         ("gpt-4o-mini-tts", frozenset()),

@@ -149,6 +149,25 @@ def test_another_model_of_the_same_provider_does_where_the_first_does_not_fit():
     assert labels(found) == ["localai/eyes"]
 
 
+def test_a_remote_provider_answers_with_its_configured_model_or_not_at_all():
+    """Another one may cost many times as much."""
+    gone = provider("openai", "gpt-pro", is_local=False, default_model="gpt-mini")
+    local = provider("ollama", "gemma3", default_model="llama3.2", priority=200)
+
+    found = plan(Snapshot((gone, local)), ask(), OrderPolicy())
+
+    assert labels(found) == ["ollama/gemma3"]
+    assert skips(found) == {"openai/gpt-mini": "model_missing"}
+
+
+def test_vectors_come_from_another_model_than_the_configured_one_that_chats():
+    vectors = ModelEntry("embed-small", frozenset({Capability.EMBED}))
+    remote = provider("openai", "gpt-mini", vectors, is_local=False, default_model="gpt-mini")
+    request = EmbedRequest(("text",), Purpose.EMBEDDING, Principal.system(), INTERNAL)
+
+    assert labels(plan(Snapshot((remote,)), request, OrderPolicy())) == ["openai/embed-small"]
+
+
 def test_vectors_come_from_models_that_embed():
     both = provider("localai", "llama3", ModelEntry("minilm", frozenset({Capability.EMBED})))
     request = EmbedRequest(("text",), Purpose.EMBEDDING, Principal.system(), PRIVATE)
@@ -172,7 +191,10 @@ def test_the_test_model_answers_on_a_bare_machine():
 def test_the_test_model_is_silent_once_a_real_one_was_seen():
     known = Snapshot((OLLAMA, engine(is_test=True), OPENAI), real_model_was_seen=True)
 
-    assert labels(plan(known, ask(), OrderPolicy())) == ["ollama/llama3.2", "openai/gpt"]
+    found = plan(known, ask(), OrderPolicy())
+
+    assert labels(found) == ["ollama/llama3.2", "openai/gpt"]
+    assert skips(found) == {"engine/built-in": "test_model"}
 
 
 def test_the_test_model_is_the_last_of_all_until_then():

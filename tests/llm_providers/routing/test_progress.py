@@ -33,7 +33,7 @@ def progress_of(*names, max_retries=2):
 
 
 def all_fail(progress, *failures, at=0.0, jitter=1.0):
-    """(name, seconds waited) of each turn, when turn after turn fails with the next of `failures`, the last for ever."""
+    """(name, seconds waited) of each turn, each failing with the next of `failures` or the last."""
     turns = []
     while (turn := progress.next_turn(at=at)) is not None:
         failure = failures[min(len(turns), len(failures) - 1)]
@@ -121,3 +121,16 @@ def test_the_best_of_those_that_were_left_alone_is_tried_once():
 
     assert (forced.target.provider.name, forced.is_forced) == ("a", True)
     assert progress.next_turn(at=0.0) is None
+
+
+def test_a_retry_that_was_passed_over_does_not_count():
+    progress = progress_of("a", "b", max_retries=1)
+    for _ in range(2):
+        turn = progress.next_turn(at=0.0)
+        progress.failed(turn.target, failure(Event.SERVER_ERROR), at=0.0, jitter=0.0)
+    left_alone = progress.next_turn(at=0.0)
+    progress.passed_over(left_alone.target, by_breaker=True)
+
+    asked = progress.next_turn(at=0.0)
+
+    assert [left_alone.target.provider.name, asked.target.provider.name] == ["a", "b"]

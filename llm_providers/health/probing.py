@@ -1,0 +1,45 @@
+"""Free calls to targets that are left alone, so that no request is spent on finding out that they are still broken."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+
+from asgiref.sync import async_to_sync
+from django.utils.timezone import now
+
+from llm_providers.errors import ProviderFailure
+from llm_providers.health.breakers import make_eligible, put_off
+from llm_providers.models import Provider
+from llm_providers.routing.connections import adapter_for
+from llm_providers.routing.keeper import provider_entry
+from llm_providers.routing.snapshot import ProviderEntry
+
+_PATIENCE_S = 2.0
+
+
+def probe_those_left_alone(*, are_local: bool, every: timedelta) -> None:
+    """Called `every` so often. Who answers may be tried, who does not is left alone at least until the next round.
+
+    Where nothing calls it, the periods of the breakers alone decide.
+    """
+    open_ones = Provider.objects.filter(is_local=are_local, breakers__state="open").distinct()
+    rows = [row for row in open_ones if row.is_on and row.base_url]
+    answers = async_to_sync(_all_answer)([provider_entry(row) for row in rows])
+    for row, answers_now in zip(rows, answers, strict=True):
+        if answers_now:
+            make_eligible(row)
+        else:
+            put_off(row, due_before=now() + 1.5 * every, until=now() + 3 * every)
+
+
+async def _all_answer(providers: Iterable[ProviderEntry]) -> list[bool]:
+    return await asyncio.gather(*map(_answers, providers))
+
+
+async def _answers(provider: ProviderEntry) -> bool:
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await adapter_for(provider).probe()
+    except (ProviderFailure, TimeoutError):
+        return False
+    return True
