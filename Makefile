@@ -43,8 +43,9 @@ test-postgres: setup-dev ## the same tests on a PostgreSQL and a Redis of their 
 test-long: setup-dev ## what is too slow for every run
 	$(PY) -m pytest -m long
 
-bench: setup-dev ## figures of the client and its record beside a direct call
+bench: setup-dev ## figures: the client beside a direct call, and what a broken provider costs
 	$(PY) -m benchmarks.client
+	$(PY) -m benchmarks.failover
 
 vendor: setup-dev ## fetch the vendored files again and check their sums
 	$(PY) scripts/vendor.py

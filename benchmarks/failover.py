@@ -2,8 +2,9 @@
 
     python -m benchmarks.failover [--requests 100]
 
-The servers are the fakes of the tests on loopback, in this process, so that both sides hold the fakes' own work. Each row is beside a run of the same length in which the broken provider was not there at all. The database is a fresh
-file made for the run, durability `disk`.
+The servers are the fakes of the tests on loopback, in this process, so that both sides hold the fakes' own work. Each
+row is beside a run of the same length in which the broken provider was not there at all. The database is a fresh file
+made for the run, durability `disk`.
 """
 
 import argparse

@@ -34,6 +34,7 @@ from llm_providers.routing.clocks import Clocks, Patience
 from llm_providers.routing.connections import adapter_for
 from llm_providers.routing.keeper import snapshot_keeper
 from llm_providers.routing.progress import Progress, Turn
+from llm_providers.routing.snapshot import ProviderEntry
 from llm_providers.types import (
     AdapterEvent,
     Answered,
@@ -289,12 +290,28 @@ def _nobody_answered(
         )
     if reasons == {"context_length"}:
         return ContextTooLong("The text is longer than the context of every model that may have it.")
-    told = ", ".join(f"{label}: {reason}" for label, reason in record.trail.reasons.items())
     return AllTargetsFailed(
-        f"No model answered. {told or 'No provider is set up'}.",
+        f"No model answered. {_told(chain, record) or 'No provider is set up'}.",
         trail=tuple(record.trail.as_json()),
         retry_after_s=last.retry_after_s if last else _reopens_in_s(chain),
     )
+
+
+def _told(chain: Plan, record: Record) -> str:
+    """Every candidate with its reason and, where a setting is at fault, its name."""
+    providers = {target.label: target.provider for target in chain.candidates}
+    return ", ".join(
+        f"{label}: {reason}{_setting_to_change(providers.get(label), reason)}"
+        for label, reason in record.trail.reasons.items()
+    )
+
+
+def _setting_to_change(provider: ProviderEntry | None, reason: str) -> str:
+    if provider is None or reason not in ("config", "model_missing"):
+        return ""
+    if reason == "model_missing":
+        return f" (check the model of {provider.name})"
+    return f" (check {provider.secret_env or 'its address'})"
 
 
 def _reopens_in_s(chain: Plan) -> float | None:

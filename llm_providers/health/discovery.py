@@ -57,6 +57,8 @@ def _health_after(failure: ProviderFailure, provider: Provider) -> tuple[Health,
     """A port where nobody ever answered is not down: most machines run one server of the few that we know."""
     if failure.event in _NOBODY_THERE and not provider.served_models.exists():
         return Health.ABSENT, f"Nothing answers at {provider.base_url} yet."
+    if failure.event is Event.UNAUTHORISED and provider.secret_env:
+        return Health.DOWN, f"{failure.detail}: check {provider.secret_env}."
     return Health.DOWN, failure.detail
 
 

@@ -7,8 +7,8 @@ class FailoverSettings(models.Model):
     enabled = models.BooleanField(default=True)
     retry_on_error = models.BooleanField(default=True)
     max_retries = models.PositiveSmallIntegerField(default=2, help_text="For the whole chain, not for each provider.")
-    failure_threshold = models.PositiveSmallIntegerField(default=5)
-    recovery_timeout_s = models.FloatField(default=300.0, help_text="The longest time that a breaker stays open.")
+    failure_threshold = models.PositiveSmallIntegerField(null=True)
+    recovery_timeout_s = models.FloatField(null=True, help_text="The longest time that a breaker stays open.")
 
     def __str__(self) -> str:
         return "failover"

@@ -120,12 +120,10 @@ def provider_entry(
 def _limits(row: Provider, failover: FailoverPolicy) -> Limits:
     """The provider's own, else the file's for all where it states any, else what suits where it runs."""
     default = LOCAL_LIMITS if row.is_local else REMOTE_LIMITS
-    is_stated = failover != NOTHING_STATED
-    longest_s = row.settings.get("recovery_timeout") or (failover.recovery_timeout_s if is_stated else None)
+    longest_s = row.settings.get("recovery_timeout") or failover.recovery_timeout_s
     longest = timedelta(seconds=longest_s) if longest_s else default.longest
     return Limits(
-        threshold=row.settings.get("failure_threshold")
-        or (failover.failure_threshold if is_stated else default.threshold),
+        threshold=row.settings.get("failure_threshold") or failover.failure_threshold or default.threshold,
         base=min(default.base, longest),
         longest=longest,
         successes=default.successes,

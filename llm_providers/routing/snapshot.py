@@ -59,13 +59,13 @@ class ProviderEntry:
 
 @dataclass(frozen=True, slots=True)
 class FailoverPolicy:
-    """What the file's `failover:` block says; times in seconds."""
+    """What the file's `failover:` block says; times in seconds, None where it says nothing."""
 
     enabled: bool = True
     retry_on_error: bool = True
     max_retries: int = 2
-    failure_threshold: int = 5
-    recovery_timeout_s: float = 300.0
+    failure_threshold: int | None = None
+    recovery_timeout_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,19 @@ def ask(text: str = "Say hello.", **fields: Any) -> ModelRequest:
     return ModelRequest((Message(Role.USER, text),), **{**defaults, **fields})
 
 
-def serve(name: str, base_url: str, *, priority: int = 1, is_local: bool = True, **fields: Any) -> Provider:
+def serve(
+    name: str,
+    base_url: str,
+    *,
+    priority: int = 1,
+    is_local: bool = True,
+    kind: str = "openai_compatible",
+    **fields: Any,
+) -> Provider:
     """A provider on record with one model `m` that chats and one `e` that embeds."""
     provider = Provider.objects.create(
         name=name,
-        kind="openai_compatible",
+        kind=kind,
         base_url=base_url,
         priority=priority,
         is_local=is_local,
