@@ -39,13 +39,13 @@ class DeclaredProvider:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredFailover:
-    """The `failover:` block; `recovery_timeout_s` is the longest time that a breaker stays open."""
+    """The `failover:` block; `recovery_timeout_s` is the longest time that a breaker stays open. None is "not said"."""
 
     enabled: bool = True
     retry_on_error: bool = True
     max_retries: int = 2
-    failure_threshold: int = 5
-    recovery_timeout_s: float = 300.0
+    failure_threshold: int | None = None
+    recovery_timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

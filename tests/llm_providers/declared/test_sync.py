@@ -33,6 +33,17 @@ def test_what_is_declared_is_there_and_a_second_time_nothing_changes(declare):
     assert FailoverSettings.objects.get().max_retries == 4
 
 
+def test_a_file_that_says_nothing_of_breakers_leaves_each_provider_what_suits_it(tmp_path):
+    path = tmp_path / "llm_providers.yaml"
+    path.write_text("providers: {ollama: {}, claude: {}}\nfailover: {max_retries: 1}")
+
+    sync(read_declaration(path, variables={}))
+
+    known = read_snapshot()
+    assert [known.by_name[name].limits.threshold for name in ("ollama", "claude")] == [2, 5]
+    assert known.failover.max_retries == 1
+
+
 def test_what_was_toggled_stays_and_is_told_to_differ(declare):
     declare("providers: {ollama: {enabled: true}}")
     Provider.objects.update(enabled_override=False)
