@@ -34,7 +34,7 @@ from llm_providers.routing.clocks import Clocks, Patience
 from llm_providers.routing.connections import adapter_for
 from llm_providers.routing.keeper import snapshot_keeper
 from llm_providers.routing.progress import Progress, Turn
-from llm_providers.routing.snapshot import ProviderEntry
+from llm_providers.routing.snapshot import ProviderEntry, Snapshot
 from llm_providers.types import (
     AdapterEvent,
     Answered,
@@ -100,13 +100,16 @@ async def _run_through(request: ModelRequest | EmbedRequest, record: Record) -> 
 
 
 async def _chain(request: ModelRequest | EmbedRequest, record: Record) -> Plan:
-    snapshot = await snapshot_keeper().current()
+    chain = _planned(await snapshot_keeper().current(), request)
+    record.follow(chain)
+    return chain
+
+
+def _planned(snapshot: Snapshot, request: ModelRequest | EmbedRequest) -> Plan:
     # The environment wins over the file.
     falls_over = snapshot.failover.enabled if settings.LLM_FAILOVER_ENABLED is None else settings.LLM_FAILOVER_ENABLED
     policy = OrderPolicy(settings.LLM_DEFAULT_PROVIDER, tuple(settings.LLM_FALLBACK_ORDER), falls_over)
-    chain = plan(snapshot, request, policy)
-    record.follow(chain)
-    return chain
+    return plan(snapshot, request, policy)
 
 
 async def _answer(
@@ -119,12 +122,15 @@ async def _answer(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _deadline_s(request)
     progress = Progress(chain, max_retries=await _max_retries(), deadline=deadline)
-    while (turn := await _next_turn(progress)) is not None:
+    while (turn := await _next_turn(progress, request)) is not None:
         target = turn.target
         if turn.is_retry:
             yield Retrying(target.label, turn.wait_s)
             await asyncio.sleep(turn.wait_s)
-            target = await _as_it_is_now(target)
+            if (known := await _as_it_is_now(target, request)) is None:
+                progress.passed_over(target, by_breaker=False)
+                continue
+            target = known
         reason = refusal(target, secrets=settings.SECRET_ENVIRONMENT, at=now(), outgrown=progress.outgrown)
         leases = await breakers.admit(target, is_forced=turn.is_forced) if reason is None else None
         if leases is None:
@@ -149,13 +155,13 @@ async def _answer(
     raise _nobody_answered(request, chain, record, progress.last)
 
 
-async def _next_turn(progress: Progress) -> Turn | None:
+async def _next_turn(progress: Progress, request: ModelRequest | EmbedRequest) -> Turn | None:
     """Whose turn it is; who will still be left alone when a retry is due is not waited for."""
     while (turn := progress.next_turn(at=asyncio.get_running_loop().time())) is not None and turn.is_retry:
-        target = await _as_it_is_now(turn.target)
-        if not target.is_left_alone(at=now() + timedelta(seconds=turn.wait_s)):
+        target = await _as_it_is_now(turn.target, request)
+        if target is not None and not target.is_left_alone(at=now() + timedelta(seconds=turn.wait_s)):
             break
-        progress.passed_over(target, by_breaker=True)
+        progress.passed_over(turn.target, by_breaker=True)
     return turn
 
 
@@ -164,10 +170,15 @@ async def _max_retries() -> int:
     return failover.max_retries if failover.retry_on_error else 0
 
 
-async def _as_it_is_now(target: Target) -> Target:
-    """The same target with what has happened to its breakers and its gate since the chain was made."""
-    known = (await snapshot_keeper().current()).by_name.get(target.provider.name)
-    return Target(known, target.model) if known is not None else target
+async def _as_it_is_now(target: Target, request: ModelRequest | EmbedRequest) -> Target | None:
+    """The same target with what has happened since the chain was made: its breakers, its gate, its switch, what it may
+    have. None where it is no candidate any more.
+    """
+    try:
+        chain = _planned(await snapshot_keeper().current(), request)
+    except BadRequest:  # nobody offers the wanted model any more
+        return None
+    return next((candidate for candidate in chain.candidates if candidate.label == target.label), None)
 
 
 async def _answer_of(

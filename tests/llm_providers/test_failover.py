@@ -451,6 +451,25 @@ async def test_a_retry_that_is_answered_says_what_came_before(first):
     assert (await Breaker.objects.aget()).consecutive_failures == 0
 
 
+async def test_who_was_switched_off_meanwhile_is_not_asked_again(first):
+    await aserve("first", first.base_url)
+    first.faults_once = [Fault.RATE_LIMITED_MS]  # 1.5 s
+    asking = asyncio.create_task(served_by())
+    while not await RateGate.objects.aexists():
+        await asyncio.sleep(0.02)
+
+    await database_sync_to_async(switch_off)("first")
+
+    with pytest.raises(AllTargetsFailed):
+        await asking
+    assert len(first.requests) == 1
+
+
+def switch_off(name):
+    Provider.objects.filter(name=name).update(enabled=False)
+    configuration_changed()
+
+
 async def test_the_file_says_how_often_anything_is_tried_again(both, first, second):
     first.fault = second.fault = Fault.OVERLOADED
     await database_sync_to_async(declare_failover)(retry_on_error=False)

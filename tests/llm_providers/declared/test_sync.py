@@ -6,6 +6,7 @@ from django.core.management import CommandError, call_command
 from llm_providers.checks import check_providers_file
 from llm_providers.declared.current import declaration, literal_key
 from llm_providers.models import FailoverSettings, Provider
+from llm_providers.routing.keeper import read_snapshot
 from llm_providers.sync import sync
 
 pytestmark = pytest.mark.django_db
@@ -33,11 +34,8 @@ def test_what_is_declared_is_there_and_a_second_time_nothing_changes(declare):
     assert FailoverSettings.objects.get().max_retries == 4
 
 
-def test_a_file_that_says_nothing_of_breakers_leaves_each_provider_what_suits_it(tmp_path):
-    path = tmp_path / "llm_providers.yaml"
-    path.write_text("providers: {ollama: {}, claude: {}}\nfailover: {max_retries: 1}")
-
-    sync(read_declaration(path, variables={}))
+def test_a_file_that_says_nothing_of_breakers_leaves_each_provider_what_suits_it(declare):
+    declare("providers: {ollama: {}, claude: {}}\nfailover: {max_retries: 1}")
 
     known = read_snapshot()
     assert [known.by_name[name].limits.threshold for name in ("ollama", "claude")] == [2, 5]
