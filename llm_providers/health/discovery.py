@@ -33,16 +33,26 @@ def discover(provider: Provider) -> None:
         if not provider.is_engine:  # the engine itself says why it has no address
             save_health(provider, Health.ABSENT, reason)
         return
+    offered: tuple[ModelDescription, ...] = ()
     try:
         offered = async_to_sync(_ask)(provider_entry(provider))
+        found = Health.UP, ""
     except ProviderFailure as failure:
-        save_health(provider, *_health_after(failure, provider))
+        found = _health_after(failure, provider)
     except TimeoutError:
-        save_health(provider, Health.DOWN, f"It did not answer within {_PATIENCE_S:g} s.")
-    else:
+        found = Health.DOWN, f"It did not answer within {_PATIENCE_S:g} s."
+    _save(provider, offered, *found)
+
+
+@transaction.atomic
+def _save(provider: Provider, offered: Iterable[ModelDescription], health: Health, text: str) -> None:
+    """What was found out at an address that is no longer the provider's is worth nothing."""
+    if not Provider.objects.select_for_update().filter(pk=provider.pk, base_url=provider.base_url).exists():
+        return
+    save_health(provider, health, text)
+    if health is Health.UP:
         if not provider.is_engine:
             save_models(provider, offered)
-        save_health(provider, Health.UP, "")
         make_eligible(provider)
 
 
@@ -57,6 +67,8 @@ def _health_after(failure: ProviderFailure, provider: Provider) -> tuple[Health,
     """A port where nobody ever answered is not down: most machines run one server of the few that we know."""
     if failure.event in _NOBODY_THERE and not provider.served_models.exists():
         return Health.ABSENT, f"Nothing answers at {provider.base_url} yet."
+    if failure.event in _NOBODY_THERE:
+        return Health.DOWN, f"Nothing answers at {provider.base_url}."
     if failure.event is Event.UNAUTHORISED and provider.secret_env:
         return Health.DOWN, f"{failure.detail}: check {provider.secret_env}."
     return Health.DOWN, failure.detail

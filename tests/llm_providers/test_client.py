@@ -259,6 +259,15 @@ async def test_nobody_left_names_every_candidate_and_its_reason(both, first, sec
     assert [entry.get("failed") for entry in request.trail[:2]] == ["refused", "server_error"]
 
 
+async def test_a_wrong_key_and_an_unknown_model_name_the_setting_to_change(both, first, second):
+    await Provider.objects.filter(name="ollama").aupdate(secret_env="PATH")  # any that is set
+    first.fault, second.fault = Fault.UNAUTHORISED, Fault.MODEL_MISSING
+
+    told = r"ollama/m: config \(check PATH\), localai/m: model_missing \(check the model of localai\)"
+    with pytest.raises(AllTargetsFailed, match=told):
+        await events_of(ask())
+
+
 async def test_private_texts_never_reach_a_remote_provider(first):
     await aserve("openai", first.base_url, is_local=False)
 

@@ -48,8 +48,35 @@ def test_a_model_that_is_gone_is_marked_and_comes_back(fake, localai):
     assert ServedModel.objects.count() == 2
 
 
+def test_what_was_found_at_an_address_that_has_changed_since_is_not_kept(fake, localai):
+    stale = Provider.objects.get(name="localai")
+    Provider.objects.update(base_url="", health="absent", health_text="The engine was stopped.")
+
+    discover(stale)
+
+    localai.refresh_from_db()
+    assert (localai.health, localai.health_text, offered()) == ("absent", "The engine was stopped.", set())
+
+
+def test_a_wrong_key_names_the_variable_to_change(fake, localai, settings):
+    settings.SECRET_ENVIRONMENT = {"LOCALAI_API_KEY": "wrong"}
+    fake.fault = Fault.UNAUTHORISED
+    Provider.objects.update(secret_env="LOCALAI_API_KEY")
+
+    discover(Provider.objects.get())
+
+    localai.refresh_from_db()
+    assert localai.health_text.endswith(": check LOCALAI_API_KEY.")
+
+
 @pytest.mark.parametrize(
-    ("fault", "said"), [(Fault.REFUSE, "Connect"), (Fault.UNAUTHORISED, ""), (Fault.SERVER_ERROR, ""), (Fault.PAGE, "")]
+    ("fault", "said"),
+    [
+        (Fault.REFUSE, "Nothing answers at http://127.0.0.1:"),
+        (Fault.UNAUTHORISED, ""),
+        (Fault.SERVER_ERROR, ""),
+        (Fault.PAGE, ""),
+    ],
 )
 def test_a_provider_that_does_not_answer_well_is_down_and_says_why(fake, localai, fault, said):
     discover(localai)
