@@ -48,7 +48,7 @@ class Adapter:
 
     async def probe(self) -> None:
         """A free call that returns when the provider is up and raises `ProviderFailure` when it is not."""
-        raise NotImplementedError
+        await self.models()
 
     async def loaded_models(self) -> frozenset[str] | None:
         """Names of the models that are in memory now, by a free call; None where the provider does not tell."""

@@ -34,9 +34,6 @@ class OpenAICompatibleAdapter(Adapter):
         async with exchange(self.connection, Outgoing("/models", headers=self._headers())) as response:
             return models_in(await whole_body(response))
 
-    async def probe(self) -> None:
-        await self.models()
-
     async def _chat(self, call: ChatCall) -> AsyncGenerator[AdapterEvent, None]:
         # Compression would hold tokens back, and costs more than it saves.
         headers = self._headers() | {"accept-encoding": "identity"}

@@ -1,15 +1,17 @@
 """Breakers and gates in their rows, shared by all processes through conditional updates; no locks, no Redis."""
 
 import asyncio
+import logging
 import random
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
+from django.db import Error as DatabaseFailure
 from django.db.models import F, Q, QuerySet
 from django.utils.timezone import now
 
@@ -34,7 +36,10 @@ from llm_providers.routing.candidates import Target
 from llm_providers.routing.keeper import configuration_changed
 from llm_providers.routing.window import CallWindow
 
-_AFTER_THE_FIRST_WORD = timedelta(seconds=10)
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+_LEASE = timedelta(seconds=15)
+_RENEWED_EVERY_S = 5.0
 _being_taken: set[int] = set()
 
 
@@ -50,7 +55,7 @@ async def admit(target: Target, *, is_forced: bool = False) -> list[Lease] | Non
         if admittance is Admittance.FREE:
             continue
         may_try = admittance is Admittance.TRIAL or (is_forced and breaker.forced is None)
-        lease = await _take(breaker, target, is_forced=is_forced) if may_try else None
+        lease = await _take(breaker, is_forced=is_forced) if may_try else None
         if lease is None:
             await release(leases)
             return None
@@ -65,7 +70,7 @@ async def failed(target: Target, failure: ProviderFailure, leases: Iterable[Leas
         charge = _with_its_window(target, charge)
     is_gated = gate_period(failure.event, retry_after_s=None, strikes=0) is not None
     if charge is not None or is_gated or leases or teaches(failure):
-        await group_commit().commit(partial(_record_failure, target, failure, charge, tuple(leases)))
+        await _commit_if_possible(partial(_record_failure, target, failure, charge, tuple(leases)))
 
 
 async def succeeded(target: Target, leases: Iterable[Lease]) -> None:
@@ -75,12 +80,16 @@ async def succeeded(target: Target, leases: Iterable[Lease]) -> None:
         window = _window(target, scope)
         window.clear() if leases else window.add(has_failed=False, at=at)
     if leases or target.provider.is_gated or any(breaker.is_counting for breaker in target.breakers):
-        await group_commit().commit(partial(_record_success, target, tuple(leases)))
+        await _commit_if_possible(partial(_record_success, target, tuple(leases)))
 
 
 @asynccontextmanager
 async def verdict(target: Target, leases: Iterable[Lease]) -> AsyncGenerator[None, None]:
-    """Tells the breakers how the call inside ended; one that was given up returns its leases without a verdict."""
+    """Tells the breakers how the call inside ended; one that was given up returns its leases without a verdict.
+
+    The leases are renewed as long as the call goes on.
+    """
+    renewing = asyncio.create_task(_renew(leases)) if leases else None
     try:
         yield
     except ProviderFailure as failure:
@@ -91,13 +100,16 @@ async def verdict(target: Target, leases: Iterable[Lease]) -> AsyncGenerator[Non
         raise
     else:
         await succeeded(target, leases)
+    finally:
+        if renewing is not None:
+            renewing.cancel()
 
 
 async def release(leases: Iterable[Lease]) -> None:
     """Gives leases back without a verdict; the next request may try at once."""
     tokens = [lease.token for lease in leases]
     if tokens:
-        await group_commit().commit(partial(_release, tokens))
+        await _commit_if_possible(partial(_release, tokens))
 
 
 def make_eligible(provider: Provider) -> None:
@@ -150,15 +162,31 @@ def _with_its_window(target: Target, charge: Charge) -> Charge:
     return charge._replace(opens_at_once=charge.opens_at_once or is_bad)
 
 
-async def _take(breaker: BreakerEntry, target: Target, *, is_forced: bool) -> Lease | None:
+async def _renew(leases: Iterable[Lease]) -> None:
+    tokens = [lease.token for lease in leases]
+    while True:
+        await asyncio.sleep(_RENEWED_EVERY_S)
+        held = Breaker.objects.filter(lease_token__in=tokens, state="half_open")
+        await _commit_if_possible(lambda: held.update(lease_until=now() + _LEASE))  # noqa: B023 - awaited here
+
+
+async def _commit_if_possible(work: Callable[[], T]) -> T | None:
+    """An answer must not be lost because something about its provider's health could not be written."""
+    try:
+        return await group_commit().commit(work)
+    except DatabaseFailure as failure:
+        logger.warning("The health of a provider is not on record: %s", failure)
+        return None
+
+
+async def _take(breaker: BreakerEntry, *, is_forced: bool) -> Lease | None:
     """The lease, for exactly one of all who ask. Who comes second in this process does not even ask the database."""
     if breaker.id in _being_taken:
         return None
     _being_taken.add(breaker.id)
     try:
         lease = Lease(breaker.id, uuid.uuid4())
-        until = now() + timedelta(seconds=target.provider.timeout_s) + _AFTER_THE_FIRST_WORD
-        taken = await group_commit().commit(partial(_lease, lease, until, is_forced=is_forced))
+        taken = await _commit_if_possible(partial(_lease, lease, now() + _LEASE, is_forced=is_forced))
         return lease if taken else None
     finally:
         # The snapshot of this process shows the lease from its next reading on, which the commit has asked for.

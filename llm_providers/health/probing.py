@@ -1,6 +1,7 @@
 """Free calls to targets that are left alone, so that no request is spent on finding out that they are still broken."""
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -14,6 +15,7 @@ from llm_providers.routing.connections import adapter_for
 from llm_providers.routing.keeper import provider_entry
 from llm_providers.routing.snapshot import ProviderEntry
 
+logger = logging.getLogger(__name__)
 _PATIENCE_S = 2.0
 
 
@@ -26,14 +28,16 @@ def probe_those_left_alone(*, are_local: bool, every: timedelta) -> None:
     rows = [row for row in open_ones if row.is_on and row.base_url]
     answers = async_to_sync(_all_answer)([provider_entry(row) for row in rows])
     for row, answers_now in zip(rows, answers, strict=True):
-        if answers_now:
+        if isinstance(answers_now, BaseException):
+            logger.error("Provider %s could not be asked", row, exc_info=answers_now)
+        elif answers_now:
             make_eligible(row)
         else:
             put_off(row, due_before=now() + 1.5 * every, until=now() + 3 * every)
 
 
-async def _all_answer(providers: Iterable[ProviderEntry]) -> list[bool]:
-    return await asyncio.gather(*map(_answers, providers))
+async def _all_answer(providers: Iterable[ProviderEntry]) -> list[bool | BaseException]:
+    return await asyncio.gather(*map(_answers, providers), return_exceptions=True)
 
 
 async def _answers(provider: ProviderEntry) -> bool:

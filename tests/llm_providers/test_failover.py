@@ -9,8 +9,10 @@ from datetime import timedelta
 
 import pytest
 from channels.db import database_sync_to_async
+from django.db import OperationalError, connection
 from django.utils.timezone import now
 
+from architect.lib.group_commit import group_commit
 from llm_providers.client import UnifiedLLMClient
 from llm_providers.errors import AllTargetsFailed, DeadlineReached, Event, LLMError, ProviderFailure, StreamBroken
 from llm_providers.health import breakers
@@ -520,6 +522,45 @@ async def test_an_operator_may_keep_it_open_and_reset_it(both, first):
     event = await BreakerEvent.objects.afirst()
     assert (kept_away, await served_by()) == ("second", "first")
     assert (event.to_state, event.reason, event.actor_name) == ("closed", "reset", "ada")
+
+
+@pytest.fixture
+def unwritable_breakers():
+    """The database takes everything but what is said of breakers."""
+
+    def refuse(execute, sql, params, many, context):
+        if "llm_providers_breaker" in sql and not sql.startswith("SELECT"):
+            raise OperationalError("disk I/O error")
+        return execute(sql, params, many, context)
+
+    def install():
+        connection.execute_wrappers.append(refuse)
+
+    group_commit().submit(install).result()
+    yield
+    group_commit().close()  # with its connection
+
+
+async def test_an_answer_is_not_lost_because_a_breaker_cannot_be_written(both, first, unwritable_breakers):
+    first.fault = Fault.SERVER_ERROR
+
+    assert [await served_by() for _ in range(3)] == ["second"] * 3
+    assert not await Breaker.objects.aexists()
+
+
+async def test_a_trial_keeps_its_lease_as_long_as_it_goes_on(both, first, monkeypatch):
+    monkeypatch.setattr(breakers, "_RENEWED_EVERY_S", 0.1)
+    first.fault = Fault.SERVER_ERROR
+    await times_asked(first, 2)
+    first.fault, first.first_byte_delay_s = Fault.SLOW_FIRST_BYTE, 1.0
+    await change(open_until=now())
+    trial = asyncio.create_task(served_by())
+    await asyncio.sleep(0.3)
+    await change(lease_until=now())
+    await asyncio.sleep(0.3)
+
+    assert (await Breaker.objects.aget()).lease_until > now() + timedelta(seconds=10)
+    assert await trial == "first"
 
 
 async def test_a_healthy_path_writes_nothing_about_breakers(both):

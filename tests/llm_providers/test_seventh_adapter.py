@@ -36,9 +36,6 @@ class ParrotAdapter(Adapter):
     async def models(self) -> tuple[ModelDescription, ...]:
         return (ModelDescription("polly", frozenset({Capability.CHAT})),)
 
-    async def probe(self) -> None:
-        pass
-
     async def _chat(self, call: ChatCall) -> AsyncGenerator[AdapterEvent, None]:
         yield TextDelta(call.messages[-1].text)
         yield Usage(1, 1)
