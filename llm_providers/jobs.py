@@ -2,8 +2,10 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
+from django.utils.timezone import now
 
 from architect.jobs.registry import job, periodic
+from llm_providers.health import heartbeats
 from llm_providers.health.discovery import discover
 from llm_providers.health.probing import probe_those_left_alone
 from llm_providers.models import Provider
@@ -33,6 +35,11 @@ def probe_remote_targets() -> None:
 @periodic(every_s=10)
 def sweep_records() -> None:
     sweeper.sweep()
+
+
+@periodic(every_s=3600)
+def forget_old_heartbeats() -> None:
+    heartbeats.forget_old(at=now())
 
 
 @periodic(every_s=30)

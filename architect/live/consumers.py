@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from django.core import signing
 
+from architect.live.audience import audience
 from architect.live.sockets import Frame, PersonSocket
 from architect.live.topics import topics_of
 from architect.live.watcher import watcher
@@ -18,6 +19,7 @@ class EventsConsumer(PersonSocket):
     async def closed(self) -> None:
         if self._stop_listening is not None:
             self._stop_listening()
+        audience().leave(self._topics)
 
     async def heard(self, frame: Frame) -> None:
         if frame["t"] != "watch":
@@ -34,6 +36,7 @@ class EventsConsumer(PersonSocket):
         if self._stop_listening is not None:
             self._stop_listening()
         loop = asyncio.get_running_loop()
+        audience().join(topics - self._topics)
         self._topics = topics
         self._stop_listening = watcher().listen(
             topics, lambda topic: _pass_on(loop, lambda: self.say({"t": "changed", "topic": topic}))

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from django.utils.timezone import now
 
 from llm_providers.errors import Event, ProviderFailure
 from llm_providers.health.breakers import make_eligible
+from llm_providers.health.heartbeats import SLOW_S, Beat, count
 from llm_providers.models import Provider, ServedModel
 from llm_providers.models.provider import Health
 from llm_providers.routing.connections import adapter_for, has_its_key
@@ -34,6 +36,7 @@ def discover(provider: Provider) -> None:
             save_health(provider, Health.ABSENT, reason)
         return
     offered: tuple[ModelDescription, ...] = ()
+    began = time.monotonic()
     try:
         offered = async_to_sync(_ask)(provider_entry(provider))
         found = Health.UP, ""
@@ -41,19 +44,27 @@ def discover(provider: Provider) -> None:
         found = _health_after(failure, provider)
     except TimeoutError:
         found = Health.DOWN, f"It did not answer within {_PATIENCE_S:g} s."
-    _save(provider, offered, *found)
+    if _save(provider, offered, *found) and found[0] is not Health.ABSENT:
+        count(provider, _beat(found[0], took_s=time.monotonic() - began), at=now())
+
+
+def _beat(health: Health, *, took_s: float) -> Beat:
+    if health is not Health.UP:
+        return Beat.DOWN
+    return Beat.SLOW if took_s > SLOW_S else Beat.UP
 
 
 @transaction.atomic
-def _save(provider: Provider, offered: Iterable[ModelDescription], health: Health, text: str) -> None:
-    """What was found out at an address that is no longer the provider's is worth nothing."""
+def _save(provider: Provider, offered: Iterable[ModelDescription], health: Health, text: str) -> bool:
+    """False where it was found out at an address that is no longer the provider's, which is worth nothing."""
     if not Provider.objects.select_for_update().filter(pk=provider.pk, base_url=provider.base_url).exists():
-        return
+        return False
     save_health(provider, health, text)
     if health is Health.UP:
         if not provider.is_engine:
             save_models(provider, offered)
         make_eligible(provider)
+    return True
 
 
 def _not_set_up(provider: Provider) -> str | None:

@@ -26,8 +26,8 @@ def probe_those_left_alone(*, are_local: bool, every: timedelta) -> None:
     """
     open_ones = Provider.objects.filter(is_local=are_local, breakers__state="open").distinct()
     rows = [row for row in open_ones if row.is_on and row.base_url]
-    answers = async_to_sync(_all_answer)([provider_entry(row) for row in rows])
-    for row, answers_now in zip(rows, answers, strict=True):
+    found = async_to_sync(_all_answer)([provider_entry(row) for row in rows])
+    for row, answers_now in zip(rows, found, strict=True):
         if isinstance(answers_now, BaseException):
             logger.error("Provider %s could not be asked", row, exc_info=answers_now)
         elif answers_now:
@@ -37,10 +37,11 @@ def probe_those_left_alone(*, are_local: bool, every: timedelta) -> None:
 
 
 async def _all_answer(providers: Iterable[ProviderEntry]) -> list[bool | BaseException]:
-    return await asyncio.gather(*map(_answers, providers), return_exceptions=True)
+    return await asyncio.gather(*map(answers, providers), return_exceptions=True)
 
 
-async def _answers(provider: ProviderEntry) -> bool:
+async def answers(provider: ProviderEntry) -> bool:
+    """Whether a free call is answered within two seconds."""
     try:
         async with asyncio.timeout(_PATIENCE_S):
             await adapter_for(provider).probe()

@@ -2,6 +2,7 @@
 
 from llm_providers.models.breaker import Breaker, BreakerEvent, RateGate
 from llm_providers.models.failover import FailoverSettings
+from llm_providers.models.probe import ProbeRollup
 from llm_providers.models.provider import Provider, ServedModel
 from llm_providers.models.request import Attempt, AttemptState, Request, RequestContent, RequestState
 
@@ -11,6 +12,7 @@ __all__ = [
     "Breaker",
     "BreakerEvent",
     "FailoverSettings",
+    "ProbeRollup",
     "Provider",
     "RateGate",
     "Request",
