@@ -160,7 +160,7 @@ def _heartbeat_in_words(beats: Iterable[Beat]) -> str:
 
 def _first_token_waits(at: datetime) -> Mapping[str, Sequence[int]]:
     """Milliseconds to the first token of the newest answers of a day, by provider."""
-    answered = Attempt.objects.filter(started_at__gte=at - timedelta(days=1), state=AttemptState.OK, is_cold=False)
+    answered = Attempt.objects.filter(started_at__gte=at - timedelta(days=1), state=AttemptState.OK)
     found: dict[str, list[int]] = defaultdict(list)
     newest = answered.order_by("-started_at").values_list("provider", "ttft_ms")[:_NEWEST_ATTEMPTS]
     for provider, ttft_ms in newest:

@@ -33,7 +33,7 @@ from llm_providers.routing.breaker import (
     open_period,
 )
 from llm_providers.routing.candidates import Target
-from llm_providers.routing.keeper import configuration_changed
+from llm_providers.routing.keeper import configuration_changed, snapshot_keeper
 from llm_providers.routing.window import CallWindow
 
 logger = logging.getLogger(__name__)
@@ -173,10 +173,12 @@ async def _renew(leases: Iterable[Lease]) -> None:
 async def _commit_if_possible(work: Callable[[], T]) -> T | None:
     """An answer must not be lost because something about its provider's health could not be written."""
     try:
-        return await group_commit().commit(work)
+        result = await group_commit().commit(work)
     except DatabaseFailure as failure:
         logger.warning("The health of a provider is not on record: %s", failure)
         return None
+    snapshot_keeper().refresh_soon()
+    return result
 
 
 async def _take(breaker: BreakerEntry, *, is_forced: bool) -> Lease | None:

@@ -1,6 +1,9 @@
 """Keeps the snapshot of this process true: it is read again whenever its topic's number has changed."""
 
+import asyncio
+import logging
 import threading
+from contextlib import suppress
 from dataclasses import fields
 from datetime import timedelta
 from functools import cache
@@ -15,6 +18,7 @@ from llm_providers.routing.breaker import LOCAL_LIMITS, REMOTE_LIMITS, BreakerEn
 from llm_providers.routing.snapshot import FailoverPolicy, ModelEntry, ProviderEntry, Snapshot
 from llm_providers.types import Capability, PrivacyLabel
 
+logger = logging.getLogger(__name__)
 TOPIC = "providers"
 NOTHING_STATED = FailoverPolicy()
 _LOCAL_TIMEOUT_S, _REMOTE_TIMEOUT_S = 60.0, 120.0
@@ -39,19 +43,33 @@ class SnapshotKeeper:
         self._changes = 1
         self._changes_read = 0
         self._is_listening = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._refreshing: asyncio.Task[Snapshot] | None = None
         self._loading = threading.Lock()
         self._counting = threading.Lock()
 
     async def current(self) -> Snapshot:
+        self._loop = asyncio.get_running_loop()
         if self._changes_read != self._changes:
             await database_sync_to_async(self.load)()
         return self._snapshot
+
+    def refresh_soon(self) -> None:
+        """Reads it in the background, so that the next request need not wait for it."""
+        if self._changes_read != self._changes and self._refreshing is None:
+            self._refreshing = asyncio.create_task(self.current())
+            self._refreshing.add_done_callback(self._refreshed)
+
+    def _refreshed(self, task: asyncio.Task[Snapshot]) -> None:
+        self._refreshing = None
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            logger.warning("The providers are read by the next request instead: %s", failure)
 
     def load(self) -> Snapshot:
         """The snapshot, read from the database if something changed since the last time."""
         with self._loading:
             if not self._is_listening:
-                watcher().listen(frozenset({TOPIC}), self.mark_stale)
+                watcher().listen(frozenset({TOPIC}), self._heard)
                 self._is_listening = True
             # Counted before the read: a change during it is read next time.
             changes = self._changes
@@ -60,9 +78,16 @@ class SnapshotKeeper:
                 self._changes_read = changes
             return self._snapshot
 
-    def mark_stale(self, _topic: str = TOPIC) -> None:
+    def mark_stale(self) -> None:
         with self._counting:
             self._changes += 1
+
+    def _heard(self, _topic: str) -> None:
+        """On the watcher's thread: another process, or this one a moment ago, has changed something."""
+        self.mark_stale()
+        with suppress(RuntimeError):  # the loop has ended
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self.refresh_soon)
 
 
 @cache
