@@ -2,14 +2,19 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import path, reverse
+from django.utils.html import format_html
 
 from architect.jobs.services import enqueue
 from architect.lib.read_only import ReadOnly, ReadOnlyAdmin
 from llm_providers.jobs import discover_models
 from llm_providers.models import Attempt, Breaker, BreakerEvent, Provider, Request, RequestContent, ServedModel
 from llm_providers.services import delete_provider, force_breaker, reset_breaker, save_provider
+from llm_providers.switching import Outcome, Switched, Wish, switch, wish_of
 
 
 class ServedModelInline(ReadOnly, admin.TabularInline[ServedModel, Provider]):
@@ -20,23 +25,101 @@ class ServedModelInline(ReadOnly, admin.TabularInline[ServedModel, Provider]):
 
 
 _DECLARED = (
-    "name", "kind", "base_url", "secret_env", "is_local", "accepts_up_to", "default_model", "enabled", "priority",
+    "name", "kind", "base_url", "secret_env", "is_local", "accepts_up_to", "default_model", "priority",
     "timeout_s", "settings",
 )  # fmt: skip
 
 
+class ProviderForm(forms.ModelForm[Provider]):
+    """Refuses what was written over a state that somebody else has changed since."""
+
+    seen_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["seen_version"].initial = self.instance.version
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        stored = Provider.objects.select_for_update().filter(pk=self.instance.pk).first()
+        if stored is not None and stored.version != self.cleaned_data.get("seen_version"):
+            raise forms.ValidationError("Somebody else has changed this provider since; reload it and write it again.")
+        return cleaned
+
+
 @admin.register(Provider)
 class ProviderAdmin(admin.ModelAdmin[Provider]):
+    form = ProviderForm
     list_display = (
-        "name", "kind", "base_url", "is_local", "accepts_up_to", "is_on", "health", "priority", "declared",
+        "name", "kind", "base_url", "is_local", "accepts_up_to", "is_on", "switch_button", "health", "priority",
+        "declared",
     )  # fmt: skip
-    readonly_fields = ("health", "health_text", "checked_at", "declared")
+    readonly_fields = ("is_on", "health", "health_text", "checked_at", "declared")
     inlines: ClassVar = [ServedModelInline]
-    actions = ("ask_for_models",)
+    actions = ("ask_for_models", "switch_on", "switch_off")
 
     @admin.display(boolean=True, description="on")
     def is_on(self, provider: Provider) -> bool:
         return provider.is_on
+
+    @admin.display(description="switch")
+    def switch_button(self, provider: Provider) -> str:
+        """A button of the list's own form, so that it brings the form's token."""
+        address = reverse("admin:llm_providers_provider_switch", args=[provider.pk])
+        word = "off" if provider.is_on else "on"
+        return format_html(
+            '<button type="submit" class="button" formaction="{}" name="wish" value="{}:{}">Switch {} {}</button>',
+            address, word, provider.version, provider.name, word,
+        )  # fmt: skip
+
+    def get_exclude(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
+        """The switch has a way of its own, which nothing else may go round."""
+        return ("enabled_override",) if obj is None else ("enabled_override", "enabled")
+
+    def get_urls(self) -> list[Any]:
+        switching = self.admin_site.admin_view(self.switch_view)
+        own = path("<int:provider_id>/switch/", switching, name="llm_providers_provider_switch")
+        return [own, *super().get_urls()]
+
+    def switch_view(self, request: HttpRequest, provider_id: int) -> HttpResponse:
+        provider = get_object_or_404(Provider, pk=provider_id)
+        if not self.has_change_permission(request, provider):
+            raise PermissionDenied
+        wish = wish_of(request.POST.get("wish", ""), reason=request.POST.get("reason", ""))
+        if request.method != "POST" or wish is None:
+            return HttpResponseNotAllowed(["POST"])
+        switched = switch(provider.pk, wish, person=_person(request))
+        if switched.outcome is Outcome.UNCONFIRMED:
+            return self._ask_for_a_reason(request, switched)
+        self._report(request, switched)
+        return redirect("admin:llm_providers_provider_changelist")
+
+    @admin.action(description="Switch on", permissions=["change"])
+    def switch_on(self, request: HttpRequest, chosen: models.QuerySet[Provider]) -> None:
+        self._switch_each(request, chosen, on=True)
+
+    @admin.action(description="Switch off", permissions=["change"])
+    def switch_off(self, request: HttpRequest, chosen: models.QuerySet[Provider]) -> None:
+        self._switch_each(request, chosen, on=False)
+
+    def _switch_each(self, request: HttpRequest, chosen: models.QuerySet[Provider], *, on: bool) -> None:
+        """One by one, so that the last of them is refused as it would be alone."""
+        for provider in chosen:
+            self._report(request, switch(provider.pk, Wish(on=on, version=provider.version), person=_person(request)))
+
+    def _report(self, request: HttpRequest, switched: Switched) -> None:
+        happened = switched.outcome in (Outcome.DONE, Outcome.ALREADY_SO)
+        told = switched.text if happened else f"{switched.provider.name}: {switched.text}"
+        self.message_user(request, told, messages.SUCCESS if happened else messages.WARNING)
+
+    def _ask_for_a_reason(self, request: HttpRequest, switched: Switched) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Switch {switched.provider.name} off?",
+            "opts": self.opts,
+            "switched": switched,
+        }
+        return render(request, "admin/llm_providers/provider/confirm_switch.html", context, status=409)
 
     @admin.display(description="in the file")
     def declared(self, provider: Provider) -> str:

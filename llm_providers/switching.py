@@ -38,6 +38,17 @@ class Wish:
     reason: str = ""
 
 
+def wish_of(text: str, *, reason: str = "") -> Wish | None:
+    """What the value of a button says: `on:3` or `off:3` for the version that was seen, `off:3:confirmed` where the
+    person insists; None for anything else.
+    """
+    word, _colon, rest = text.partition(":")
+    version, _colon, insisted = rest.partition(":")
+    if word not in ("on", "off") or not (version.isascii() and version.isdecimal()):
+        return None
+    return Wish(on=word == "on", version=int(version), is_confirmed=insisted == "confirmed", reason=reason[:500])
+
+
 @dataclass(frozen=True, slots=True)
 class Switched:
     """`provider` as it is now; `text` says in a sentence what happened, or what stands against it."""

@@ -33,6 +33,7 @@ class Entry:
 PAGES = (
     Page("dashboard:home", _("Home"), "home", keys="g h"),
     Page("dashboard:providers", _("Providers"), "server", keys="g p", permission="llm_providers.view_provider"),
+    Page("dashboard:requests", _("Requests"), "list", keys="g r"),
     Page("chat:index", _("Chat"), "message-circle", keys="g c", permission="chat.add_conversation"),
 )
 

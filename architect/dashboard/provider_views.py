@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
+from django_htmx.http import trigger_client_event
 
 from architect.accounts.models import User
 from architect.dashboard.provider_cards import provider_cards
@@ -17,7 +18,7 @@ from llm_providers.health.discovery import discover
 from llm_providers.models import Breaker, Provider
 from llm_providers.routing.keeper import TOPIC
 from llm_providers.services import force_breaker, reset_breaker
-from llm_providers.switching import Outcome, Switched, Wish, switch
+from llm_providers.switching import Outcome, Switched, switch, wish_of
 
 private = cache_control(private=True, no_store=True)
 may_see = permission_required("llm_providers.view_provider", raise_exception=True)
@@ -37,12 +38,16 @@ def providers(request: HtmxHttpRequest) -> HttpResponse:
 @may_change
 @private
 def switch_provider(request: HtmxHttpRequest, name: str) -> HttpResponse:
-    """`wish` is `on:3` or `off:3` for the version that was seen, with `:confirmed` where the person insists."""
     provider = get_object_or_404(Provider, name=name)
-    wish = _wish(request.POST.get("wish", ""), reason=request.POST.get(f"reason-{name}", ""))
+    wish = wish_of(request.POST.get("wish", ""), reason=request.POST.get(f"reason-{name}", ""))
+    if wish is None:
+        raise Http404("no such wish")
     switched = switch(provider.pk, wish, person=_person(request))
-    if request.htmx:
+    if request.htmx and switched.outcome is Outcome.UNCONFIRMED:
         return _card(request, name, switched)
+    if request.htmx:  # a note of its own outlives the next look at the card
+        tone = "success" if switched.outcome in _HAPPENED else "danger"
+        return trigger_client_event(_card(request, name), "a:toast", {"text": switched.text, "tone": tone})
     if switched.outcome in _HAPPENED:
         messages.success(request, switched.text)
         return _back_to(name)
@@ -71,14 +76,6 @@ def change_breaker(request: HtmxHttpRequest, name: str, breaker_id: int, act: st
     else:
         force_breaker(breaker, act, person=_person(request))
     return _card(request, name) if request.htmx else _back_to(name)
-
-
-def _wish(text: str, *, reason: str) -> Wish:
-    word, _, rest = text.partition(":")
-    version, _, insisted = rest.partition(":")
-    if word not in ("on", "off") or not version.isdecimal():
-        raise Http404("no such wish")
-    return Wish(on=word == "on", version=int(version), is_confirmed=insisted == "confirmed", reason=reason[:500])
 
 
 def _page(request: HtmxHttpRequest, said: Switched | None = None, *, status: int = 200) -> HttpResponse:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from architect.dashboard import provider_views, views
+from architect.dashboard import provider_views, request_views, views
 
 app_name = "dashboard"
 urlpatterns = [
@@ -13,6 +13,9 @@ urlpatterns = [
         provider_views.change_breaker,
         name="change_breaker",
     ),
+    path("requests/", request_views.requests, name="requests"),
+    path("requests/new/", request_views.new_requests, name="new_requests"),
+    path("requests/<slug:public_id>/", request_views.request_detail, name="request"),
     path("models-help/", views.models_help, name="models_help"),
     path("favicon.ico", views.favicon),
     path("healthz", views.healthz, name="healthz"),

@@ -37,6 +37,12 @@ class UsageSource(models.TextChoices):
     UNKNOWN = "unknown"
 
 
+class RequestQuerySet(models.QuerySet["Request"]):
+    def visible_to(self, person: User) -> "RequestQuerySet":
+        """Everybody's for those who may see figures, else the person's own; content is another question."""
+        return self if person.has_perm("llm_providers.view_request") else self.filter(owner=person)
+
+
 class Request(models.Model):
     """One logical call. Written by `llm_providers.records` alone; times in milliseconds, tokens as counted.
 
@@ -71,6 +77,8 @@ class Request(models.Model):
     trail = models.JSONField(default=list)
     continues = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
     lease_until = models.DateTimeField(null=True)
+
+    objects = RequestQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["-started_at", "-pk"]

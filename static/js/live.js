@@ -24,8 +24,11 @@ function hasSelection(fragment) {
   return Boolean(selection?.rangeCount) && !selection.isCollapsed && selection.getRangeAt(0).intersectsNode(fragment);
 }
 
+// Focus on a button or a link does no harm: each has an id, and htmx gives the focus to its successor.
+const WRITTEN_IN = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
+
 function isInUse(fragment) {
-  const hasFocus = fragment.contains(document.activeElement);
+  const hasFocus = fragment.contains(document.activeElement) && document.activeElement.matches(WRITTEN_IN);
   const hasMenu = fragment.querySelector("details.dropdown[open], .dropdown-menu.show, dialog[open]") !== null;
   return hasFocus || hasMenu || hasSelection(fragment);
 }
@@ -51,6 +54,15 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (!elt.matches(FRAGMENT) || !(document.hidden || isInUse(elt))) return;
   event.preventDefault();
   postponed.add(elt.id);
+});
+
+// What has not changed is not put in again, so that nothing is read aloud twice. The signature of the topics is always new.
+const contents = new Map(); // id of a fragment -> what it was last made of
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (!detail.elt.matches(FRAGMENT) || !detail.shouldSwap) return;
+  const content = detail.xhr.responseText.replace(/ data-live-topics="[^"]*"/, "");
+  if (contents.get(detail.elt.id) === content) detail.shouldSwap = false;
+  contents.set(detail.elt.id, content);
 });
 
 document.addEventListener("htmx:afterRequest", ({ detail }) => {

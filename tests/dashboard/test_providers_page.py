@@ -1,5 +1,6 @@
 """What the providers page shows, and what its buttons do for whom."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -129,7 +130,7 @@ def test_with_script_the_card_alone_comes_back(client, operator):
     answer = client.post("/providers/ollama/switch/", {"wish": "off:1"}, headers={"HX-Request": "true"})
 
     assert answer.content.decode().startswith('<li class="card card-body a-provider" id="provider-ollama">')
-    assert "ollama is off." in answer.content.decode()
+    assert json.loads(answer["HX-Trigger"]) == {"a:toast": {"text": "ollama is off.", "tone": "success"}}
     assert "localai" not in answer.content.decode()
 
 

@@ -7,8 +7,11 @@ from playwright.sync_api import Page, expect
 
 from architect.accounts.services import setup_link
 from architect.chat.models import Run
-from llm_providers.models import Request
+from llm_providers.models import Breaker, Provider, Request
 from tests.e2e.conftest import violations
+from tests.fakes.behaviour import Fault
+from tests.fakes.openai import FakeOpenAI
+from tests.llm_providers.requests import serve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "correct horse battery"
@@ -135,6 +138,67 @@ def test_the_home_page_follows_what_happens(signed_in, context):
     expect(home.locator("#state")).to_contain_text("The engine was stopped for the test.")
 
 
+@pytest.fixture
+def two_more(site):
+    """Two local providers beside the engine, the first of them a fake whose state the test changes."""
+    with FakeOpenAI() as fake, FakeOpenAI() as other:
+        serve("ollama", fake.base_url, health="up")
+        serve("localai", other.base_url, health="up")
+        yield fake
+
+
+def test_the_providers_page_shows_the_truth_in_two_browsers(signed_in, context, two_more):
+    pages = (signed_in, context.new_page())
+    cards = []
+    for page in pages:
+        page.goto("/providers/")
+        page.wait_for_load_state("networkidle")
+        cards.append(page.locator("#provider-ollama"))
+
+    for fault, state in ((Fault.REFUSE, "down"), (Fault.NONE, "up"), (Fault.REFUSE, "down")):
+        two_more.fault = fault
+        for card in cards:
+            expect(card.locator(".status")).to_have_text(state, timeout=3000)
+
+
+def test_a_provider_is_switched_by_keyboard_and_the_last_wants_a_reason(signed_in, two_more):
+    page = signed_in
+    page.goto("/providers/")
+    page.locator("#switch-ollama").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("ollama is off.")
+    expect(page.locator("#provider-ollama .status")).to_have_text("off")
+    expect(page.locator("#switch-ollama")).to_be_focused()
+
+    page.locator("#switch-localai").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Why all the same?")).to_be_focused()
+    page.keyboard.type("moved")
+    page.locator("#switch-localai").focus()
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#toasts")).to_contain_text("localai is off.")
+    assert not Provider.objects.get(name="localai").is_on
+
+
+def test_switching_and_reading_work_without_script(browser, site, context, signed_in, two_more):
+    bare = browser.new_context(java_script_enabled=False, base_url=site.origin, storage_state=context.storage_state())
+    page = bare.new_page()
+    page.goto("/providers/")
+    page.locator("#switch-ollama").click()
+
+    expect(page.get_by_role("status").first).to_contain_text("ollama is off.")
+    page.locator("#switch-localai").click()
+    page.get_by_label("Why all the same?").fill("moved")
+    page.locator("#switch-localai").click()
+    expect(page.get_by_role("status").first).to_contain_text("localai is off.")
+    page.goto("/requests/")
+    page.get_by_label("State").select_option("failed")
+    page.locator("#apply-filters").click()
+    expect(page.locator("main")).to_contain_text("No request is like that")
+    bare.close()
+
+
 def test_the_whole_way_works_by_keyboard_alone(page, site):
     from architect.accounts.models import User
 
@@ -170,7 +234,13 @@ def test_every_page_is_accessible_and_fits(signed_in, theme, size):
     found = {}
     wide = []
 
-    for path in (conversation, "/", "/chat/", "/settings/profile/", "/models-help/", "/nowhere/"):
+    Breaker.objects.create(
+        provider=Provider.objects.get(name="engine"), scope="endpoint", forced="open", reason="refused"
+    )
+    request = f"/requests/{Request.objects.first().public_id}/"
+    frame = ("/", "/chat/", "/providers/", "/requests/", "/requests/?state=failed", "/settings/profile/")
+
+    for path in (conversation, *frame, request, "/models-help/"):
         page.goto(path)
         page.wait_for_load_state("networkidle")
         found[path] = violations(page)
