@@ -56,6 +56,7 @@ from llm_providers.types import (
     TextDelta,
     ToolCallDelta,
 )
+from llm_providers.words import reason_in_words
 
 _READS_PER_S = 50  # tokens of the prompt, on a slow processor
 _INTERACTIVE = frozenset({Purpose.CHAT, Purpose.TEST})
@@ -311,8 +312,8 @@ def _nobody_answered(
 def _told(chain: Plan, record: Record) -> str:
     """Every candidate with its reason and, where a setting is at fault, its name."""
     providers = {target.label: target.provider for target in chain.candidates}
-    return ", ".join(
-        f"{label}: {reason}{_setting_to_change(providers.get(label), reason)}"
+    return "; ".join(
+        f"{label}: {reason_in_words(reason)}{_setting_to_change(providers.get(label), reason)}"
         for label, reason in record.trail.reasons.items()
     )
 

@@ -42,6 +42,12 @@ def reason_in_words(reason: str) -> str:
     return _REASONS.get(reason, reason.replace("_", " "))
 
 
+def fallback_in_words(reasons: str) -> str:
+    """A request's fallback reason, `ollama=breaker_open,localai=cut`, as a short list of who and why."""
+    pairs = (pair.partition("=") for pair in reasons.split(",") if pair)
+    return "; ".join(f"{name}: {reason_in_words(reason)}" for name, _sign, reason in pairs)
+
+
 def event_in_words(label: str) -> str:
     """An event of an attempt or of a breaker by its name on record."""
     return next((reason_in_words(event.reason) for event in Event if event.label == label), reason_in_words(label))

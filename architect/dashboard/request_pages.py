@@ -14,7 +14,7 @@ from architect.lib.figures import duration, token_count
 from llm_providers.models import Attempt, Provider, Request, RequestContent, RequestState
 from llm_providers.models.request import RequestQuerySet
 from llm_providers.types import PrivacyLabel, Purpose
-from llm_providers.words import event_in_words, trail_sentences
+from llm_providers.words import event_in_words, fallback_in_words, trail_sentences
 
 PAGE = 50
 _COUNTED = 10_000
@@ -223,7 +223,7 @@ def _line(row: Request) -> Line:
         served_by=row.served_by,
         is_local=row.is_local,
         is_test=row.is_test,
-        fallback_reason=row.fallback_reason,
+        fallback_reason=fallback_in_words(row.fallback_reason) if row.served_by else "",
         state=row.state,
         ttft=duration(row.ttft_ms),
         total=duration(row.total_ms),

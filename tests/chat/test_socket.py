@@ -163,7 +163,7 @@ async def test_no_model_at_all_is_an_answer_with_every_reason(web, cookie, provi
         accepted = await tab.send("Hi")
         await tab.text_of(accepted["run"])
 
-    assert tab.ends[accepted["run"]]["error"]["text"] == "No model answered. ollama/m: refused."
+    assert tab.ends[accepted["run"]]["error"]["text"] == "No model answered. ollama/m: the connection was refused."
 
 
 async def test_another_persons_conversation_is_as_good_as_none(web, cookie, provider):
