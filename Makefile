@@ -46,6 +46,7 @@ test-long: setup-dev ## what is too slow for every run
 bench: setup-dev ## figures: the client beside a direct call, and what a broken provider costs
 	$(PY) -m benchmarks.client
 	$(PY) -m benchmarks.failover
+	$(PY) -m benchmarks.pages
 
 vendor: setup-dev ## fetch the vendored files again and check their sums
 	$(PY) scripts/vendor.py

@@ -146,7 +146,7 @@ class Attempt(models.Model):
     class Meta:
         ordering: ClassVar = ["request_id", "ordinal"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["request", "ordinal"], name="attempts_are_numbered")]
-        indexes: ClassVar = [models.Index(fields=["provider", "-started_at"], name="attempt_of_provider")]
+        indexes: ClassVar = [models.Index(fields=["-started_at"], name="attempt_newest")]
 
     def __str__(self) -> str:
         return f"attempt {self.ordinal} of {self.request_id} at {self.provider}"
