@@ -53,6 +53,7 @@ ROOT_URLCONF = "architect.urls"
 ASGI_APPLICATION = "architect.asgi.application"
 
 UI_NAME = env.str("UI_NAME", "Architect")
+UI_PROBE_HOSTS = names("UI_PROBE_HOSTS") or ("127.0.0.1", "host.docker.internal")
 UI_DEFAULT_THEME = env.str("UI_DEFAULT_THEME", "system")
 
 INSTALLED_APPS = [

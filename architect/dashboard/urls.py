@@ -16,6 +16,7 @@ urlpatterns = [
     path("requests/", request_views.requests, name="requests"),
     path("requests/new/", request_views.new_requests, name="new_requests"),
     path("requests/<slug:public_id>/", request_views.request_detail, name="request"),
+    path("neighbours/", views.neighbours, name="neighbours"),
     path("models-help/", views.models_help, name="models_help"),
     path("favicon.ico", views.favicon),
     path("healthz", views.healthz, name="healthz"),

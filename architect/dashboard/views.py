@@ -1,5 +1,6 @@
 from typing import Any, cast
 
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error as DatabaseFailure
@@ -13,9 +14,11 @@ from django.views.decorators.http import require_GET, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from architect.accounts.models import User
+from architect.dashboard.neighbours import SYSTEMS, look_around
 from architect.dashboard.queries import home_state
 from architect.lib.requests import HtmxHttpRequest
 from architect.live.topics import watched
+from llm_providers.models import Provider
 from llm_providers.routing.keeper import TOPIC
 
 private = cache_control(private=True, no_store=True)
@@ -37,6 +40,21 @@ def home(request: HtmxHttpRequest) -> HttpResponse:
 @require_GET
 def models_help(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/models_help.html", {"models_dir": settings.MODELS_DIR})
+
+
+@require_GET
+@private
+def neighbours(request: HttpRequest) -> HttpResponse:
+    """Who answers at the well-known ports; looked at when it is asked for, for a second at most."""
+    own_port = int(settings.PORT)
+    found = async_to_sync(look_around)(settings.UI_PROBE_HOSTS, own_port=own_port)
+    known = {provider.base_url: provider for provider in Provider.objects.all()}
+    names = {one.system.name for one in found}
+    context = {
+        "found": [(one, known.get(one.base_url)) for one in found],
+        "missing": [system for system in SYSTEMS if system.name not in names and system.command],
+    }
+    return render(request, "dashboard/_neighbours.html", context)
 
 
 @login_not_required

@@ -75,6 +75,9 @@ class LocalAIBytes(OpenAIBytes):
         }
 
 
+VERSION = "v4.1.0 (3f8a9c2)"
+
+
 class FakeLocalAI(FakeOpenAI):
     """With `is_starting` it answers /readyz as while it loads its first models."""
 
@@ -96,6 +99,8 @@ class FakeLocalAI(FakeOpenAI):
                 await wire.whole(503, orjson.dumps(said), _JSON)
             case "GET", "/readyz":
                 await wire.whole(200, b"", ())
+            case "GET", "/version":
+                await wire.whole(200, orjson.dumps({"version": VERSION}), _JSON)
             case _:
                 await super()._route(request, wire, fault)
 
