@@ -60,6 +60,12 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 const contents = new Map(); // id of a fragment -> what it was last made of
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (!detail.elt.matches(FRAGMENT) || !detail.shouldSwap) return;
+  if (isInUse(detail.elt)) {
+    // Somebody began to write while the answer was on its way.
+    detail.shouldSwap = false;
+    postponed.add(detail.elt.id);
+    return;
+  }
   const content = detail.xhr.responseText.replace(/ data-live-topics="[^"]*"/, "");
   if (contents.get(detail.elt.id) === content) detail.shouldSwap = false;
   contents.set(detail.elt.id, content);
