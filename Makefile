@@ -5,7 +5,7 @@ WORKERS ?= 2
 TREES := architect llm_providers integrations tests scripts benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev check test test-unit test-e2e test-postgres test-long bench vendor clean
+.PHONY: help run setup setup-dev check test test-unit test-e2e test-postgres test-long bench shots vendor clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ test-postgres: setup-dev ## the same tests on a PostgreSQL and a Redis of their 
 
 test-long: setup-dev ## what is too slow for every run
 	$(PY) -m pytest -m long
+
+shots: setup-dev ## pictures of every page in var/shots, to be looked at
+	$(PY) scripts/shots.py
 
 bench: setup-dev ## figures: the client beside a direct call, and what a broken provider costs
 	$(PY) -m benchmarks.client
