@@ -29,8 +29,10 @@ const WRITTEN_IN = "input:not([type=checkbox], [type=radio]), textarea, select, 
 
 function isInUse(fragment) {
   const hasFocus = fragment.contains(document.activeElement) && document.activeElement.matches(WRITTEN_IN);
+  // An answer is on its way to something in it, which must still be there when it comes.
+  const isWaiting = fragment.querySelector(".htmx-request") !== null;
   const hasMenu = fragment.querySelector("details.dropdown[open], .dropdown-menu.show, dialog[open]") !== null;
-  return hasFocus || hasMenu || hasSelection(fragment);
+  return hasFocus || isWaiting || hasMenu || hasSelection(fragment);
 }
 
 function refresh(fragment) {
@@ -72,6 +74,7 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
 });
 
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  setTimeout(refreshPostponed);
   if (!detail.elt.matches(FRAGMENT)) return;
   const past = updatesOf(detail.elt.id);
   if (detail.successful) {
